@@ -1,0 +1,1 @@
+"""Early warning and statistics on the pooled record."""

@@ -1,0 +1,1 @@
+"""The regional health-information exchange: core, portal, simulator and the composition root."""

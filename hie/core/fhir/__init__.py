@@ -1,0 +1,1 @@
+"""FHIR data as this project handles it: JSON text and plain dictionaries."""

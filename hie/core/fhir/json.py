@@ -1,0 +1,69 @@
+"""JSON text to plain dictionaries and back, without changing a decimal.
+
+FHIR keeps the precision of a decimal as written: ``1.10`` is not ``1.1``
+(https://hl7.org/fhir/R4/json.html#decimal). orjson reads numbers as binary
+floats, which print back most decimals exactly but drop trailing zeros and
+digits past the 15th. Text that holds such a number (found by one scan of the
+bytes) takes the slower reader, which carries exactly those numbers as
+``decimal.Decimal``; all other text takes orjson.
+"""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from hie.core.errors import MalformedJSONError
+
+Json = Any
+JsonObject = dict[str, Any]
+
+# A number that a float would not print back: a fraction that ends in zero, an
+# exponent, or more digits than the 15 that every double keeps.
+_UNFAITHFUL = re.compile(
+    rb"(?<=[\s:,\[])-?(?:\d+\.\d*0(?=[\s,\]}])|\d+(?:\.\d+)?[eE]|(?=[\d.]{16,})\d+\.\d+|0\.0000\d+|\d{17,})"
+)
+
+
+def loads(text: bytes | str) -> Json:
+    """Return the value of JSON `text`.
+
+    Numbers come as int, float, or Decimal where a float would not print back
+    the same digits. Raises MalformedJSONError with line and column, also for
+    NaN, Infinity and lone surrogates.
+    """
+    raw = text.encode() if isinstance(text, str) else bytes(text)
+    try:
+        if _UNFAITHFUL.search(raw) is None:
+            return orjson.loads(raw)
+        orjson.loads(raw)  # the strict grammar, before the lenient reader
+        return json.loads(raw, parse_float=_faithful)
+    except orjson.JSONDecodeError as error:
+        raise MalformedJSONError(
+            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    except RecursionError as error:
+        raise MalformedJSONError("The body is nested too deeply") from error
+
+
+def dumps(value: Json) -> bytes:
+    """Return compact UTF-8 JSON; Decimals keep their digits."""
+    return orjson.dumps(value, default=_fragment)
+
+
+def dumps_pretty(value: Json) -> bytes:
+    """Return JSON indented by two spaces; Decimals keep their digits."""
+    return orjson.dumps(value, default=_fragment, option=orjson.OPT_INDENT_2)
+
+
+def _faithful(digits: str) -> float | Decimal:
+    number = float(digits)
+    return number if repr(number) == digits else Decimal(digits)
+
+
+def _fragment(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} is not a JSON value")

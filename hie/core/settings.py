@@ -1,0 +1,93 @@
+"""Every setting, in one class, read from `HIE_*` variables and `.env`."""
+
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ValidationLevel(StrEnum):
+    """How a write is checked."""
+
+    OFF = "off"
+    STRUCTURE = "structure"
+    STRICT = "strict"
+
+
+class Settings(BaseSettings):
+    """Settings of every process; `hie settings` prints them with their values."""
+
+    model_config = SettingsConfigDict(env_prefix="HIE_", env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str | None = Field(
+        None, description="PostgreSQL URL (server 15 or later); empty: the embedded server under `var_dir`"
+    )
+    database_pool: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="Connections that one process holds at most"
+    )
+    statement_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="The longest that one statement of a request may run"
+    )
+    broker_url: str | None = Field(
+        None, description="Celery broker URL (redis:// or amqp://); empty: the database carries the queue"
+    )
+    var_dir: Path = Field(Path("var"), description="Directory of the embedded database, logs and demo data")
+    host: str = Field("127.0.0.1", description="Address that HTTP listens on; loopback only")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="HTTP port")
+    web_processes: Annotated[int, Field(ge=1)] = Field(1, description="HTTP server processes")
+    mllp_host: str = Field("127.0.0.1", description="Address that MLLP listens on; loopback only")
+    mllp_port: Annotated[int, Field(ge=0, le=65535)] = Field(2575, description="MLLP port")
+    gateway_processes: Annotated[int, Field(ge=1)] = Field(2, description="Gateway processes")
+    mllp_max_message_bytes: Annotated[int, Field(ge=1024)] = Field(
+        64 * 1024 * 1024, description="Largest MLLP frame that is read"
+    )
+    mllp_idle_seconds: Annotated[float, Field(gt=0)] = Field(
+        600.0, description="An MLLP connection that is silent for this long is closed"
+    )
+    mllp_window: Annotated[int, Field(ge=1)] = Field(
+        64, description="Messages of one connection that may wait before its socket is no longer read"
+    )
+    gateway_batch: Annotated[int, Field(ge=1)] = Field(20, description="Messages in one transaction at most")
+    control_id_reuse: Literal["process", "reject"] = Field(
+        "process",
+        description="A message whose MSH-10 the sender already used for other content: process it, noted in"
+        " the journal, or reject it",
+    )
+    max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
+        64 * 1024 * 1024, description="Largest HTTP body that is read"
+    )
+    validation: ValidationLevel = Field(
+        ValidationLevel.STRUCTURE, description="How writes are checked: off, structure or strict"
+    )
+    time_zone: str = Field("Asia/Shanghai", description="Zone of senders that name none, and of the pages")
+    identifier_base: str = Field(
+        "http://hie.example/sid", description="Base of Identifier.system for local namespaces of senders"
+    )
+    base_url: str = Field("http://127.0.0.1:8000/fhir", description="FHIR base URL as clients see it")
+    page_size: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Default `_count` of a search")
+    page_size_limit: Annotated[int, Field(ge=1)] = Field(1000, description="Largest `_count` of a search")
+
+    @field_validator("host", "mllp_host")
+    @classmethod
+    def _only_loopback(cls, value: str) -> str:
+        if value != "localhost" and not ip_address(value).is_loopback:
+            raise ValueError(
+                f"{value} is not a loopback address; listeners stay on loopback until authentication is on"
+            )
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value} is not a time zone of the IANA database")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of `time_zone`."""
+        return ZoneInfo(self.time_zone)

@@ -1,0 +1,1 @@
+"""Pages for people: one base layout, Chinese first, English complete."""

@@ -1,0 +1,113 @@
+"""What every test may ask for: a real database, other people's data, the full size."""
+
+import importlib
+import importlib.util
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from psycopg import sql
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from hie.core.db import embedded
+from hie.core.db.database import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+IS_FULL = os.environ.get("HIE_TEST_FULL") == "1"
+
+# Two shared cores make single examples slow at random; what they find is not.
+settings.register_profile("hie", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("hie")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if IS_FULL:
+        return
+    skip = pytest.mark.skip(reason="full size: runs under `make test-full`")
+    for item in items:
+        if "full" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def conformance_data() -> Path:
+    """The folder of other people's suites; docs/conformance.md says where each is published."""
+    path = Path(os.environ.get("CONFORMANCE_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip("CONFORMANCE_DATA is not set and ../shared/data is not there")
+    return path
+
+
+@pytest.fixture(scope="session")
+def server_url() -> str:
+    """The URL of the maintenance database of the server under test."""
+    external = os.environ.get("HIE_TEST_DATABASE_URL")
+    if external:
+        return external
+    server = embedded.start(ROOT / "var" / "test-postgres")
+    return str(server.get_uri(database="postgres"))
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """The name of a database with the current schema, made once a run and shared by all test processes."""
+    name = "hie_template_" + os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(2575)")
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
+            draft = name + "_draft"
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
+            _make_schema(_with_database(server_url, draft))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name))
+            )
+        connection.execute("SELECT pg_advisory_unlock(2575)")
+    return name
+
+
+@pytest.fixture
+def database_url(server_url: str, template: str) -> Iterator[str]:
+    """The URL of a fresh database with the current schema, dropped after the test."""
+    name = "hie_test_" + uuid.uuid4().hex
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    yield _with_database(server_url, name)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database with the current schema."""
+    with Database.from_url(database_url, pool_size=8) as opened:
+        yield opened
+
+
+def _with_database(url: str, name: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _make_schema(url: str) -> None:
+    for module in (
+        "hie.core.outbox",
+        "fhir_server.tables",
+        "hl7_gateway.tables",
+        "booking.tables",
+        "analytics.tables",
+    ):
+        if importlib.util.find_spec(module):
+            importlib.import_module(module)
+    from sqlalchemy.engine import make_url
+
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    SQLModel.metadata.create_all(engine)
+    engine.dispose()
