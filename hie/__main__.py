@@ -1,0 +1,33 @@
+"""The `hie` command: one sub-command a file in `hie.commands`."""
+
+import sys
+from typing import Final
+
+import typer
+
+from hie.commands import convert, gateway, load, migrate, send, serve, settings, simulate, up, worker
+from hie.core.errors import ExchangeError
+from hie.processes import follow_parent
+
+app: Final = typer.Typer(
+    name="hie",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Regional health information exchange: HL7 v2 in, FHIR R4 out, one record for a city.",
+)
+for module in (up, serve, gateway, worker, migrate, settings, convert, send, load, simulate):
+    app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.run)
+
+
+def main() -> None:
+    """Run the command line; an ExchangeError becomes one sentence and exit status 1."""
+    follow_parent()
+    try:
+        app()
+    except ExchangeError as error:
+        sys.stderr.write(f"hie: {error.message}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The ASGI application: the FHIR repository, the portal, health and metrics."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI, Request, Response
+from granian import Granian
+from granian.constants import Interfaces
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from fhir_server.router import build_router
+from hie import portal, wiring
+from hie.core.settings import Settings
+from hie.core.web import errors
+
+# Names that a browser on this machine may use. Any other Host header is a page
+# of another site that made its name resolve to loopback.
+_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+
+
+def create() -> FastAPI:
+    """Return the application of the settings in the environment; what a server process calls."""
+    return build(wiring.build(Settings()))
+
+
+def build(exchange: wiring.Exchange) -> FastAPI:
+    """Return the application on `exchange`, which it closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # One thread for each connection: more would only wait for one another.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = exchange.settings.database_pool
+        yield
+        exchange.close()
+
+    app = FastAPI(title="HIE", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
+    errors.install(app)
+    app.include_router(build_router(exchange.repository, exchange.database, exchange.settings))
+    portal.install(app, exchange)
+
+    @app.get("/health", include_in_schema=False)
+    def health() -> dict[str, str]:
+        with exchange.database.transaction() as transaction:
+            transaction.connection.execute("SELECT 1")
+        return {"status": "ok"}
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Serve `create` with granian until SIGINT or SIGTERM."""
+    Granian(
+        target="hie.app:create",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.web_processes,
+        websockets=False,
+    ).serve()

@@ -1,0 +1,85 @@
+"""Errors on the wire: every failing answer of the API is an OperationOutcome."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from psycopg.errors import QueryCanceled
+from starlette.exceptions import HTTPException
+
+from hie.core.errors import ExchangeError, Issue, operation_outcome, outcome
+from hie.core.fhir.json import dumps
+
+FHIR_JSON = "application/fhir+json"
+
+_log = logging.getLogger("hie.web")
+
+_CODES = {
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "not-supported",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "not-supported",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-long",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception of `app` with an OperationOutcome; faults of ours are logged, not shown."""
+    app.add_exception_handler(ExchangeError, _on_exchange_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_request_validation)
+    app.add_exception_handler(QueryCanceled, _on_timeout)
+    app.add_exception_handler(Exception, _on_fault)
+
+
+def error_response(error: ExchangeError) -> Response:
+    """Return the HTTP answer of `error`."""
+    return Response(dumps(operation_outcome(error)), error.status, media_type=FHIR_JSON)
+
+
+def _answer(status: int, code: str, message: str, expression: str | None = None) -> Response:
+    return Response(dumps(outcome([Issue("error", code, message, expression)])), status, media_type=FHIR_JSON)
+
+
+def _on_exchange_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ExchangeError):  # pragma: no cover - Starlette dispatches by class
+        raise error
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("%s %s: %s", request.method, request.url.path, type(error).__name__)
+    return error_response(error)
+
+
+def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):  # pragma: no cover - Starlette dispatches by class
+        raise error
+    code = _CODES.get(HTTPStatus(error.status_code), "processing")
+    text = f"{request.method} {request.url.path}: {HTTPStatus(error.status_code).phrase}"
+    response = _answer(error.status_code, code, text)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def _on_request_validation(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):  # pragma: no cover - Starlette dispatches by class
+        raise error
+    issues = [
+        Issue("error", "invalid", str(finding["msg"]), ".".join(str(step) for step in finding["loc"]))
+        for finding in error.errors()
+    ]
+    return Response(dumps(outcome(issues)), HTTPStatus.BAD_REQUEST, media_type=FHIR_JSON)
+
+
+def _on_timeout(_request: Request, _error: Exception) -> Response:
+    return _answer(
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "too-costly",
+        "The request took longer than HIE_STATEMENT_TIMEOUT_SECONDS; narrow the search",
+    )
+
+
+def _on_fault(request: Request, error: Exception) -> Response:
+    _log.error("%s %s: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+    return _answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "exception", "The server met a fault of its own; it is logged"
+    )
