@@ -35,7 +35,9 @@ def build(exchange: wiring.Exchange) -> FastAPI:
         yield
         exchange.close()
 
-    app = FastAPI(title="HIE", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="HIE", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     errors.install(app)
     app.include_router(build_router(exchange.repository, exchange.database, exchange.settings))

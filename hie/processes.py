@@ -9,6 +9,7 @@ name and the end of its log.
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+
+from hie.core.errors import ConfigurationError
 
 STOP_SECONDS = 20.0
 RESTARTS = 5
@@ -122,3 +125,31 @@ class Supervisor:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.is_stopping = True
+
+
+def require_free(host: str, port: int, what: str, variable: str) -> None:
+    """Raise ConfigurationError when something already listens on `host`:`port`."""
+    with socket.socket() as probe:
+        if probe.connect_ex((host, port)) == 0:
+            raise ConfigurationError(
+                f"{what} port {port} on {host} is taken; stop what listens there or set {variable}"
+            )
+
+
+def wait_until_listening(
+    supervisor: Supervisor, addresses: Sequence[tuple[str, int]], *, seconds: float = 60.0
+) -> str | None:
+    """Wait until every address accepts connections; return the reason if that does not happen."""
+    deadline = time.monotonic() + seconds
+    for host, port in addresses:
+        while not supervisor.is_stopping:
+            with socket.socket() as probe:
+                if probe.connect_ex((host, port)) == 0:
+                    break
+            reason = supervisor.check()
+            if reason:
+                return reason
+            if time.monotonic() > deadline:
+                return f"nothing listens on {host}:{port} after {seconds:.0f} s; see the logs"
+            time.sleep(0.05)
+    return None

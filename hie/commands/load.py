@@ -10,7 +10,8 @@ EXAMPLES: Final = "Example: hie load synthea/ patients.ndjson.gz"
 
 def run(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files or folders: FHIR JSON, Bundle or NDJSON, also .gz", exists=True)
+        list[Path],
+        typer.Argument(help="Files or folders: FHIR JSON, Bundle or NDJSON, also .gz", exists=True),
     ],
     batch: Annotated[int, typer.Option(min=1, help="Resources or Bundles in one transaction")] = 50,
 ) -> None:

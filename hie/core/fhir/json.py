@@ -23,14 +23,14 @@ JsonObject = dict[str, Any]
 # A number that a float would not print back: a fraction that ends in zero, an
 # exponent, or more digits than the 15 that every double keeps.
 _UNFAITHFUL = re.compile(
-    rb"(?<=[\s:,\[])-?(?:\d+\.\d*0(?=[\s,\]}])|\d+(?:\.\d+)?[eE]|(?=[\d.]{16,})\d+\.\d+|0\.0000\d+|\d{17,})"
+    rb"(?<![^\s:,\[])-?(?:\d+\.\d*0(?![^\s,\]}])|\d+(?:\.\d+)?[eE]|(?=[\d.]{16,})\d+\.\d+|0\.0000\d+|\d{17,})"
 )
 
 
 def loads(text: bytes | str) -> Json:
     """Return the value of JSON `text`.
 
-    Numbers come as int, float, or Decimal where a float would not print back
+    Numbers come as int, float, or Decimal where those would not print back
     the same digits. Raises MalformedJSONError with line and column, also for
     NaN, Infinity and lone surrogates.
     """
@@ -39,7 +39,7 @@ def loads(text: bytes | str) -> Json:
         if _UNFAITHFUL.search(raw) is None:
             return orjson.loads(raw)
         orjson.loads(raw)  # the strict grammar, before the lenient reader
-        return json.loads(raw, parse_float=_faithful)
+        return json.loads(raw, parse_float=_faithful, parse_int=_whole)
     except orjson.JSONDecodeError as error:
         raise MalformedJSONError(
             f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
@@ -63,7 +63,15 @@ def _faithful(digits: str) -> float | Decimal:
     return number if repr(number) == digits else Decimal(digits)
 
 
+def _whole(digits: str) -> int | Decimal:
+    number = int(digits)
+    return number if -(2**63) <= number < 2**63 else Decimal(digits)  # orjson prints 64 bits
+
+
 def _fragment(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
+        # positional, as people write it, unless that would invent digits (1E+3 is not 1000)
+        exponent = value.as_tuple().exponent
+        is_exact = isinstance(exponent, int) and exponent <= 0
+        return orjson.Fragment(f"{value:f}" if is_exact else str(value))
     raise TypeError(f"{type(value).__name__} is not a JSON value")

@@ -1,0 +1,1 @@
+"""Outbreak detectors, one file each, one signature: counts in, thresholds and alarms out."""

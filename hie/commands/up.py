@@ -1,0 +1,83 @@
+"""`hie up`: the whole exchange on this machine, with its demo city."""
+
+import os
+from typing import Annotated, Final
+
+import typer
+
+EXAMPLES: Final = "Example: hie up --no-demo"
+
+
+def run(
+    demo: Annotated[bool, typer.Option(help="Fill the demo city when the database is new")] = True,
+) -> None:
+    """Start the database, the web server, the gateway and the worker; fill the demo city on first start.
+
+    Ctrl-C stops everything; the data stays under HIE_VAR_DIR.
+    """
+    from rich.console import Console
+
+    from hie import demo as city
+    from hie import wiring
+    from hie.core.db import embedded
+    from hie.core.settings import Settings
+    from hie.migrations import upgrade
+    from hie.processes import Child, Supervisor, require_free, wait_until_listening
+
+    console = Console(stderr=True, highlight=False)
+    settings = Settings()
+    require_free(settings.host, settings.port, "HTTP", "HIE_PORT")
+    require_free(settings.mllp_host, settings.mllp_port, "MLLP", "HIE_MLLP_PORT")
+    with console.status("Starting PostgreSQL …"):
+        url = wiring.database_url(settings)
+    where = "" if settings.database_url else f" (embedded, {settings.var_dir}/postgres)"
+    console.print(f"[green]✓[/] PostgreSQL{where}")
+    with console.status("Migrating the schema …"):
+        revision = upgrade(url)
+    console.print(f"[green]✓[/] schema at revision {revision}")
+
+    os.environ["HIE_DATABASE_URL"] = url
+    logs = settings.var_dir / "log"
+    supervisor = Supervisor(
+        [Child(name, (name,), log=logs / f"{name}.log") for name in ("serve", "gateway", "worker")],
+        note=console.print,
+    )
+    supervisor.start()
+    try:
+        with console.status("Starting web server, gateway and worker …"):
+            reason = wait_until_listening(
+                supervisor, [(settings.host, settings.port), (settings.mllp_host, settings.mllp_port)]
+            )
+        if reason is None:
+            console.print(f"[green]✓[/] web server, gateway, worker (logs in {logs})")
+            if demo and not supervisor.is_stopping:
+                city.fill(settings, url, console, should_stop=lambda: supervisor.is_stopping)
+        if reason is None and not supervisor.is_stopping:
+            _welcome(settings.base_url, settings.host, settings.port, settings.mllp_port)
+            reason = supervisor.watch()
+    finally:
+        console.print("Stopping …")
+        supervisor.stop()
+        if settings.database_url is None:
+            embedded.stop(settings.var_dir / "postgres")
+        console.print("Stopped. The data stays; start again with the same command.")
+    if reason:
+        console.print(f"[red]hie up:[/] {reason}")
+        raise typer.Exit(1)
+
+
+def _welcome(base_url: str, host: str, port: int, mllp_port: int) -> None:
+    typer.echo(
+        f"""
+  Portal  门户   http://{host}:{port}/
+  FHIR    R4     {base_url}        (try {base_url}/Patient?_count=5)
+  HL7 v2  MLLP   {host}:{mllp_port}
+
+  Try first:
+    hie simulate --people 50 --days 3 --seed 7 --to {host}:{mllp_port}     a small city sends its messages
+    hie convert message.hl7                                        one message to a FHIR Bundle
+    curl '{base_url}/metadata'
+
+  Ctrl-C stops everything.
+"""
+    )

@@ -1,0 +1,65 @@
+"""JSON in and out without changing a decimal."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hie.core.errors import MalformedJSONError
+from hie.core.fhir.json import dumps, loads
+
+NUMBERS = [
+    "1.10",
+    "0.1000",
+    "100.00",
+    "-0.50",
+    "1.1",
+    "0",
+    "-7",
+    "123456789.123456789",
+    "3.1415926535897932384626",
+    "0.00001",
+    "0.00000001234",
+    "12345678901234567890",
+    "1.0",
+    "0.0",
+]
+
+
+finite = st.decimals(allow_nan=False, allow_infinity=False)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("frame", ['{"value":%s}', "[%s]", '{"a":[{"b":%s},"1.10"]}', "%s"])
+def test_decimal_prints_back_the_digits_it_was_written_with(number: str, frame: str) -> None:
+    text = frame % number
+    assert dumps(loads(text)).decode() == text
+
+
+@given(finite.filter(lambda d: abs(d.adjusted()) < 40))
+def test_any_decimal_survives(number: Decimal) -> None:
+    text = f"{number:f}"
+    assert dumps(loads(f'{{"value":{text}}}')).decode() == f'{{"value":{text}}}'
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(json_values)
+def test_value_survives(value: object) -> None:
+    assert loads(dumps(value)) == value
+    assert loads(json.dumps(value, ensure_ascii=True)) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '"\\ud800"', '{"a":NaN}', '{"a":1.10,"b":Infinity}', "{'a':1}", '{"a":1.0,}', "[" * 100_000],
+)
+def test_text_that_is_not_json_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(MalformedJSONError, match="JSON"):
+        loads(text)
