@@ -13,6 +13,7 @@ ExchangeError
 │   ├── UnknownSearchParameterError
 │   ├── UnknownResourceTypeError
 │   ├── UnsupportedMediaTypeError
+│   ├── NotAcceptableError
 │   ├── InvalidResourceError        carries the issues of validation
 │   ├── InvalidReferenceError       a reference inside a Bundle resolves to nothing
 │   ├── PayloadTooLargeError
@@ -27,9 +28,11 @@ ExchangeError
 │   ├── DataTypeError
 │   ├── NoMapError                  no map for this message type
 │   ├── DuplicateControlIdError     same MSH-10, other content
+│   ├── SenderDisabledError         an operator switched the sender off
 │   └── SegmentSequenceError
 ├── ConfigurationError              a setting or a data file is wrong
 ├── UnavailableError                database or broker is away
+│   └── LockError                   the database ended the transaction to resolve a deadlock
 └── InternalError                   a fault of ours
 """
 
@@ -110,6 +113,13 @@ class UnsupportedMediaTypeError(RequestError):
 
     code = "not-supported"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class NotAcceptableError(RequestError):
+    """The server cannot answer in the format that is asked for."""
+
+    code = "not-supported"
+    status = HTTPStatus.NOT_ACCEPTABLE
 
 
 class InvalidResourceError(RequestError):
@@ -239,6 +249,14 @@ class DuplicateControlIdError(MessageError):
     condition = "205"
 
 
+class SenderDisabledError(MessageError):
+    """The sender is switched off."""
+
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+    acknowledgment = "AR"
+
+
 class SegmentSequenceError(MessageError):
     """A segment that the message needs is missing."""
 
@@ -258,6 +276,12 @@ class UnavailableError(ExchangeError):
     code = "transient"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     acknowledgment = "AR"
+
+
+class LockError(UnavailableError):
+    """Another transaction holds what this one needs; the same request may succeed later."""
+
+    code = "lock-error"
 
 
 class InternalError(ExchangeError):
