@@ -19,19 +19,30 @@ class DailyCountRow(SQLModel, table=True):
     cases: int
 
 
+class SurveillanceSite(SQLModel, table=True):
+    """An institution that reports cases: its identifier value (MSH-4), its division (GB/T 2260)."""
+
+    __tablename__ = "surveillance_site"
+
+    institution: str = Field(primary_key=True)
+    name: str
+    division: str
+    division_name: str
+
+
 class CaseReport(SQLModel, table=True):
     """One case that the early warning counts: a Condition of the record, by the newest version seen.
 
     `condition_id` and `version` make redelivery harmless and keep an older
-    version from replacing a newer one.
+    version from replacing a newer one; `condition` is empty for a Condition
+    that is no case any more.
     """
 
     __tablename__ = "case_report"
-    __table_args__ = (Index("case_report_group_day", "condition", "day"),)
+    __table_args__ = (Index("case_report_day", "condition", "day"),)
 
     condition_id: str = Field(primary_key=True)
     version: int
     condition: str
     day: date
     institution: str
-    division: str
