@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from fhir_server.router import build_router
-from hie import portal, wiring
+from hie import wiring
 from hie.core.settings import Settings
 from hie.core.web import errors
 
@@ -41,7 +41,6 @@ def build(exchange: wiring.Exchange) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     errors.install(app)
     app.include_router(build_router(exchange.repository, exchange.database, exchange.settings))
-    portal.install(app, exchange)
 
     @app.get("/health", include_in_schema=False)
     def health() -> dict[str, str]:

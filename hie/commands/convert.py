@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from hie.core.settings import Settings
 
 EXAMPLES: Final = "Examples: hie convert message.hl7 · cat message.hl7 | hie convert -"
 
@@ -25,7 +28,6 @@ def run(
     One message gives one Bundle; several give one a line (NDJSON). A message
     that cannot be converted is named on standard error and the exit status is 1.
     """
-    from hie import wiring
     from hie.core.settings import Settings
 
     settings = Settings() if zone is None else Settings(time_zone=zone)
@@ -34,13 +36,44 @@ def run(
     except OSError as error:
         typer.echo(f"hie convert: {file}: {error.strerror}", err=True)
         raise typer.Exit(1) from error
-    is_complete = wiring.convert(
-        raw,
-        settings=settings,
-        charset=charset,
-        pretty=pretty,
-        out=sys.stdout.buffer.write,
-        note=(lambda line: typer.echo(line, err=True)) if report else (lambda _line: None),
-        fail=lambda line: typer.echo(line, err=True),
-    )
+    is_complete = _convert(raw, settings, charset=charset, pretty=pretty, report=report)
     raise typer.Exit(0 if is_complete else 1)
+
+
+def _convert(raw: bytes, settings: "Settings", *, charset: str, pretty: bool, report: bool) -> bool:
+    """Write a Bundle for each message of `raw`; return whether every one was converted."""
+    from hie import wiring
+    from hie.core.clock import SystemClock
+    from hie.core.errors import ExchangeError
+    from hie.core.fhir.json import dumps, dumps_pretty
+    from hl7_gateway.er7.batch import read_batch
+    from hl7_gateway.er7.reader import read
+    from hl7_gateway.senders import Senders
+
+    batch = read_batch(raw)
+    for stray in batch.strays:
+        typer.echo(f"line {stray.line}: {len(stray.content)} bytes belong to no message", err=True)
+    if not batch.messages:
+        typer.echo("hie convert: no line begins with MSH", err=True)
+        return False
+    engine, senders, now = wiring.engine(), Senders(settings), SystemClock().now()
+    write = dumps_pretty if pretty and len(batch.messages) == 1 else dumps
+    failures = 0
+    for number, content in enumerate(batch.messages, 1):
+        place = f"message {number}: " if len(batch.messages) > 1 else ""
+        try:
+            message = read(content, default_charset=charset)
+            conversion = engine.convert(message, senders.of(message, content), received=now)
+        except ExchangeError as error:
+            failures += 1
+            at = f"{error.location}: " if error.location else ""
+            typer.echo(f"{place}{at}{error.message}", err=True)
+            continue
+        sys.stdout.buffer.write(write(conversion.bundle) + b"\n")
+        if report:
+            for note in (*message.notes, *conversion.report.notes):
+                typer.echo(f"{place}{note}", err=True)
+            for lost in conversion.report.unmapped:
+                typer.echo(f"{place}{lost.location}: not mapped: {lost.reason}", err=True)
+    sys.stdout.buffer.flush()
+    return not failures

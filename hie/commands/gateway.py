@@ -24,7 +24,7 @@ def run(
             exchange.gateway().run()
         return
     # The embedded server is started once here, not by each child at the same time.
-    wiring.database_url(settings)
+    wiring.url_of(settings)
     supervisor = Supervisor(
         [Child(f"gateway {number + 1}", ("gateway", "--processes", "1")) for number in range(count)],
         note=lambda line: typer.echo(line, err=True),

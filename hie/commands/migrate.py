@@ -13,5 +13,5 @@ def run() -> None:
     from hie.core.settings import Settings
     from hie.migrations import upgrade
 
-    revision = upgrade(wiring.database_url(Settings()))
+    revision = upgrade(wiring.url_of(Settings()))
     typer.echo(f"The database is at revision {revision}.")

@@ -29,7 +29,7 @@ def run(
     require_free(settings.host, settings.port, "HTTP", "HIE_PORT")
     require_free(settings.mllp_host, settings.mllp_port, "MLLP", "HIE_MLLP_PORT")
     with console.status("Starting PostgreSQL …"):
-        url = wiring.database_url(settings)
+        url = wiring.url_of(settings)
     where = "" if settings.database_url else f" (embedded, {settings.var_dir}/postgres)"
     console.print(f"[green]✓[/] PostgreSQL{where}")
     with console.status("Migrating the schema …"):

@@ -31,6 +31,7 @@ ExchangeError
 │   ├── SenderDisabledError         an operator switched the sender off
 │   └── SegmentSequenceError
 ├── ConfigurationError              a setting or a data file is wrong
+├── TimedOutError                   the work takes longer than it may
 ├── UnavailableError                database or broker is away
 │   └── LockError                   the database ended the transaction to resolve a deadlock
 └── InternalError                   a fault of ours
@@ -268,6 +269,13 @@ class ConfigurationError(ExchangeError):
     """A setting or a data file is wrong."""
 
     code = "exception"
+
+
+class TimedOutError(ExchangeError):
+    """The work takes longer than the server allows."""
+
+    code = "too-costly"
+    status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 class UnavailableError(ExchangeError):
