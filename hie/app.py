@@ -1,13 +1,15 @@
 """The ASGI application: the FHIR repository, the portal, health and metrics."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from granian import Granian
 from granian.constants import Interfaces
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from fhir_server.router import build_router
@@ -49,10 +51,19 @@ def build(exchange: wiring.Exchange) -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics(_request: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    def metrics() -> Response:
+        return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _registry() -> CollectorRegistry:
+    """Return what this process counts, or what all processes of `hie up` count together."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # prometheus_client has no hints here
+    return registry
 
 
 def serve(settings: Settings) -> None:

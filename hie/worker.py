@@ -85,7 +85,7 @@ def work(settings: Settings) -> None:
                 "worker",
                 "--beat",
                 "--pool=solo",
-                "--loglevel=INFO",
+                "--loglevel=WARNING",
                 "--without-gossip",
                 "--without-mingle",
                 "--without-heartbeat",

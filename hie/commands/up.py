@@ -1,6 +1,8 @@
 """`hie up`: the whole exchange on this machine, with its demo city."""
 
 import os
+import shutil
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -37,6 +39,7 @@ def run(
     console.print(f"[green]✓[/] schema at revision {revision}")
 
     os.environ["HIE_DATABASE_URL"] = url
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(settings.var_dir / "metrics"))
     logs = settings.var_dir / "log"
     supervisor = Supervisor(
         [Child(name, (name,), log=logs / f"{name}.log") for name in ("serve", "gateway", "worker")],
@@ -64,6 +67,13 @@ def run(
     if reason:
         console.print(f"[red]hie up:[/] {reason}")
         raise typer.Exit(1)
+
+
+def _empty(folder: Path) -> Path:
+    """Return `folder`, made and emptied: the metrics of processes that are gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _welcome(base_url: str, host: str, port: int, mllp_port: int) -> None:

@@ -13,4 +13,4 @@ class DemoCity(SQLModel, table=True):
 
     seed: int = Field(primary_key=True)
     last_day: date
-    filled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))  # type: ignore[call-overload] # SQLModel's hints know classes of types, not instances
+    filled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

@@ -70,7 +70,7 @@ def _people(city: "City", out: Path) -> None:
 
     def row(index: int) -> tuple[object, ...]:
         person = city.population.person(index)
-        known = enrolment.as_known_on(person, city.days)
+        known = enrolment.as_known_on(person, city.days - 1)
         former = person.name.text if known.name != person.name else ""
         mother = "" if person.mother is None else city.population.person(person.mother).id
         return (
