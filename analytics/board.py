@@ -14,7 +14,7 @@ import pandas as pd
 
 from analytics.condition_groups import ConditionGroup, condition_groups
 from analytics.detectors import ears
-from analytics.queries import series
+from analytics.queries import division_names, series
 from hie.core.db.database import Transaction
 
 # Days before the shown ones, so that the first shown day has a whole baseline.
@@ -40,6 +40,7 @@ class SeriesBoard:
 
     group: ConditionGroup
     division: str
+    division_name: str
     days: tuple[DayCount, ...]
 
     @property
@@ -56,15 +57,17 @@ def board(transaction: Transaction, *, today: date, days: int = 90) -> list[Seri
     """
     first = today - timedelta(days=days + _LEAD - 1)
     counted = series(transaction, first=first, last=today)
+    names = division_names(transaction)
     index = pd.date_range(first, today, freq="D").date
     boards: list[SeriesBoard] = []
     for group in condition_groups():
         rows = counted[counted["condition"] == group.key]
         city = rows.groupby("day")["cases"].sum()
-        boards.append(SeriesBoard(group, _CITY, _judge(city.reindex(index, fill_value=0), days)))
+        boards.append(SeriesBoard(group, _CITY, "", _judge(city.reindex(index, fill_value=0), days)))
         for division, own in rows[rows["division"] != _CITY].groupby("division"):
             cases = own.set_index("day")["cases"].reindex(index, fill_value=0)
-            boards.append(SeriesBoard(group, str(division), _judge(cases, days)))
+            name = names.get(str(division), str(division))
+            boards.append(SeriesBoard(group, str(division), name, _judge(cases, days)))
     return boards
 
 

@@ -64,3 +64,11 @@ def series(transaction: Transaction, *, first: date, last: date) -> pd.DataFrame
     """Return `condition, division, day, cases` summed over institutions; days without cases have no row."""
     rows = transaction.connection.execute(_SERIES, {"first": first, "last": last}).fetchall()
     return pd.DataFrame(rows, columns=["condition", "division", "day", "cases"])
+
+
+def division_names(transaction: Transaction) -> dict[str, str]:
+    """Return the names of the divisions that have a site, by code."""
+    rows = transaction.connection.execute(
+        "SELECT division, max(division_name) FROM surveillance_site GROUP BY 1"
+    )
+    return dict(rows.fetchall())

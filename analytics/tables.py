@@ -19,7 +19,7 @@ class DailyCountRow(SQLModel, table=True):
     cases: int
 
 
-class SurveillanceSite(SQLModel, table=True):
+class SurveillanceSiteRow(SQLModel, table=True):
     """An institution that reports cases: its identifier value (MSH-4), its division (GB/T 2260)."""
 
     __tablename__ = "surveillance_site"

@@ -124,8 +124,22 @@ class DailyCount:
     cases: int
 
 
+@dataclass(frozen=True, slots=True)
+class SurveillanceSite:
+    """An institution that reports cases, and the division (GB/T 2260) its cases count for."""
+
+    institution: str
+    name: str
+    division: str
+    division_name: str
+
+
 class DailyCountSink(Protocol):
     """Takes aggregated daily counts, as a statistics office hands them over."""
+
+    def register(self, transaction: Transaction, sites: Iterable[SurveillanceSite]) -> None:
+        """Make the sites known, or replace what is known of them."""
+        ...
 
     def load(self, transaction: Transaction, rows: Iterable[DailyCount]) -> int:
         """Store `rows`, replacing counts of the same day, institution and condition; return how many."""

@@ -11,13 +11,20 @@ from hie.simulator.drugs import Drug, drugs
 from hie.simulator.institutions import Institution
 from hie.simulator.laboratory import Panel, Result, measure, panels
 from hie.simulator.person import Person
-from hie.simulator.seeding import stream
+from hie.simulator.seeding import happens, stream
 from hie.simulator.vendors import Vendor
 from hie.simulator.visits import Visit
 
-_TEST_SHARE = 0.72
-_DRUG_SHARE = 0.75
-_CORRECTED_SHARE = 0.02
+_TESTED = 0.72
+_MEDICATED = 0.75
+_CORRECTED = 0.02
+_PREADMITTED = 0.2
+_ADMISSION_CANCELLED = 0.05
+_TRANSFERRED = 0.35
+_TRANSFER_CANCELLED = 0.2
+_LEAVES_AS_OUTPATIENT = 0.05
+_DISCHARGE_CANCELLED = 0.07
+"""Shares of visits or orders to which these things happen: own choice, so that each occurs in a demo city."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +38,13 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of one panel or one drug; `results` are there once reported, `status` is OBR-25 / OBX-11."""
+    """An order of one panel or drug; `results` are there once reported, `status` is OBR-25 and OBX-11."""
 
     placer: str
     filler: str
     ordered: datetime
     doctor: Doctor
-    panel: Panel | None = None
-    drug: Drug | None = None
+    item: Panel | Drug
     results: tuple[Result, ...] = ()
     collected: datetime | None = None
     status: Literal["", "F", "C"] = ""
@@ -77,10 +83,9 @@ class _Course:
         self._draws = draws
         self._visit = visit
         self._vendor = vendor
-        place = department(visit.condition, visit.person.age(visit.start.date()), visit.institution)
-        doctor = staff.doctor(visit.institution.code, draws.randrange(1000))
-        if visit.patient_class == "E":
-            place = EMERGENCY
+        age = visit.person.age(visit.start.date())
+        self._department = department(visit.condition, age, visit.institution)
+        self._doctor = staff.doctor(visit.institution.code, draws.randrange(1000))
         self._step = Step(
             visit.start,
             "ADT^A04",
@@ -89,8 +94,8 @@ class _Course:
             visit.card,
             visit,
             visit.patient_class,
-            Location(place),
-            doctor=doctor,
+            Location(EMERGENCY if visit.patient_class == "E" else self._department),
+            doctor=self._doctor,
             admitted=visit.start,
         )
         self._orders = 0
@@ -124,10 +129,10 @@ class _Course:
         ward = self._ward()
         self._step = replace(self._step, location=ward)
         start = visit.start
-        if draws.random() < 0.2 and visit.condition.key != "newborn":  # noqa: PLR2004 - own choice
+        if visit.condition.key != "newborn" and happens(draws, _PREADMITTED):
             yield self._at("ADT^A05", start - timedelta(minutes=draws.randint(15, 50)))
         yield self._at("ADT^A01", start)
-        if draws.random() < 0.05:  # noqa: PLR2004 - own choice
+        if happens(draws, _ADMISSION_CANCELLED):
             yield self._at("ADT^A11", start + timedelta(minutes=12))
             start += timedelta(minutes=40)
             self._step = replace(self._step, admitted=start)
@@ -139,35 +144,33 @@ class _Course:
 
     def _transfer(self, start: datetime) -> Iterator[Step]:
         draws = self._draws
-        if draws.random() >= 0.35:  # noqa: PLR2004 - own choice
+        if not happens(draws, _TRANSFERRED):
             return
         old, new = self._step.location, self._ward()
         moved = start + timedelta(hours=draws.randint(20, 30))
         if moved >= self._visit.end - timedelta(hours=2):
             return
         yield self._at("ADT^A02", moved, location=new, prior=old)
-        if draws.random() < 0.2:  # noqa: PLR2004 - own choice
+        if happens(draws, _TRANSFER_CANCELLED):
             yield self._at("ADT^A12", moved + timedelta(minutes=25), location=old, prior=new)
         else:
             self._step = replace(self._step, location=new)
 
     def _leave(self) -> Iterator[Step]:
         draws, end = self._draws, self._visit.end
-        chance = draws.random()
-        if chance < 0.05:  # noqa: PLR2004 - own choice
+        is_outpatient = happens(draws, _LEAVES_AS_OUTPATIENT)
+        if is_outpatient:
             outpatient = end - timedelta(hours=1)
             yield self._at("ADT^A07", outpatient, patient_class="O", is_diagnosed=True)
             self._step = replace(self._step, patient_class="O")
         yield self._at("ADT^A03", end, is_diagnosed=True, discharged=end)
-        if 0.05 < chance < 0.12:  # noqa: PLR2004 - own choice
+        if not is_outpatient and happens(draws, _DISCHARGE_CANCELLED):
             yield self._at("ADT^A13", end + timedelta(minutes=20))
             again = end + timedelta(hours=draws.randint(3, 20))
             yield self._at("ADT^A03", again, is_diagnosed=True, discharged=again)
 
     def _ward(self) -> Location:
-        assert self._step.location is not None  # noqa: S101 - set in __init__
-        place = self._step.location.department
-        ward = replace(place, name=f"{place.name}病区")
+        ward = replace(self._department, name=f"{self._department.name}病区")
         return Location(ward, f"{self._draws.randint(1, 18):02d}室", f"{self._draws.randint(1, 60):02d}床")
 
     def _care(self, start: datetime, *, most_panels: int) -> Iterator[Step]:
@@ -178,22 +181,21 @@ class _Course:
                 panel for panel in chosen if panel not in ("flu", "enterovirus", "coagulation", "cardiac")
             )
         for place, key in enumerate(chosen):
-            if draws.random() < _TEST_SHARE or self._visit.outbreak:
+            if happens(draws, _TESTED) or self._visit.outbreak:
                 yield from self._tested(panels()[key], start + timedelta(minutes=3 * place))
         for place, key in enumerate(condition.drugs[:most_panels] if self._vendor.prescriptions else ()):
-            if draws.random() < _DRUG_SHARE:
+            if happens(draws, _MEDICATED):
                 ordered = start + timedelta(minutes=8 + place)
-                yield self._at("ORM^O01", ordered, order=replace(self._order(ordered), drug=drugs()[key]))
+                yield self._at("ORM^O01", ordered, order=self._order(ordered, drugs()[key]))
 
-    def _order(self, ordered: datetime) -> Order:
-        assert self._step.doctor is not None  # noqa: S101 - set in __init__
+    def _order(self, ordered: datetime, item: Panel | Drug) -> Order:
         self._orders += 1
         number = f"{self._visit.id}{self._orders:02d}"
-        return Order(f"O{number}", f"F{number}", ordered, self._step.doctor)
+        return Order(f"O{number}", f"F{number}", ordered, self._doctor, item)
 
     def _tested(self, panel: Panel, ordered: datetime) -> Iterator[Step]:
         draws, visit = self._draws, self._visit
-        order = replace(self._order(ordered), panel=panel)
+        order = self._order(ordered, panel)
         yield self._at(self._vendor.lab_order, ordered, order=order)
         key = "outbreak" if visit.outbreak else visit.condition.key
         results = tuple(measure(draws, test, visit.person.sex, key) for test in panel.tests)
@@ -201,7 +203,7 @@ class _Course:
         reported = collected + timedelta(minutes=draws.randint(35, 180))
         done = replace(order, results=results, collected=collected, status="F")
         yield self._at("ORU^R01", reported, order=done)
-        if draws.random() < _CORRECTED_SHARE:
+        if happens(draws, _CORRECTED):
             again = tuple(measure(draws, test, visit.person.sex, key) for test in panel.tests)
             corrected = replace(done, results=again, status="C")
             yield self._at("ORU^R01", reported + timedelta(hours=draws.randint(3, 40)), order=corrected)

@@ -14,7 +14,7 @@ from hie.simulator.households import SCHOOL_AGE
 from hie.simulator.people import Population
 from hie.simulator.person import Person
 from hie.simulator.registry import Card, Registry
-from hie.simulator.seeding import stream
+from hie.simulator.seeding import happens, stream
 from hie.simulator.zone import ZONE
 
 _FIRST_MINUTE, _LAST_MINUTE = 10, 360
@@ -42,7 +42,7 @@ class Enrolment:
             if (
                 person.id_number
                 and person.age(population.start) > SCHOOL_AGE
-                and draws.random() < _PHONE_CHANGE_SHARE
+                and happens(draws, _PHONE_CHANGE_SHARE)
             ):
                 day = draws.randint(1, max(1, self._span))
                 self._phones[person.index] = day

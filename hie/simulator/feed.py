@@ -17,7 +17,7 @@ from hie.simulator.incidents import SilentHospital
 from hie.simulator.institutions import Institution
 from hie.simulator.messages import Composer
 from hie.simulator.people import Population
-from hie.simulator.seeding import stream
+from hie.simulator.seeding import happens, stream
 from hie.simulator.vendors import vendors
 from hie.simulator.visits import Visit, Visits
 from hie.simulator.zone import ZONE
@@ -80,7 +80,7 @@ class Feed:
                 step.time, step.institution, control_id, step.event, raw, step.person.id, visit
             )
             yield message
-            if draws.random() < _RESEND_SHARE:
+            if happens(draws, _RESEND_SHARE):
                 again = replace(message, time=step.time + _RESEND_AFTER, is_resend=True)
                 if not self._is_lost(step.institution, again.time):
                     heapq.heappush(resends, (again.time, next(serial), again))

@@ -12,7 +12,14 @@ from hie.simulator.divisions import BY_CODE
 from hie.simulator.identity_numbers import Numbering
 from hie.simulator.names import ETHNIC_GROUPS, Name, given_name, minority_name, newborn_name, surname
 from hie.simulator.person import Address, Contact, Person
+from hie.simulator.seeding import happens
 
+_COUPLE = 2
+_THREE_GENERATIONS = 5
+_SHARES_A_PHONE = 0.4
+_MOTHER_IS_CONTACT = 0.7
+_ALLERGIC = 0.08
+_ESTATE_IN_A_COUNTY = 0.3
 _NEWBORN_SHARE = 0.03
 _TWIN_SHARE = 0.2
 SCHOOL_AGE = 14
@@ -67,11 +74,11 @@ class Household:
         if size == 1:
             self._adult(draws.choice("MF"), int(draws.triangular(19, 84, 28)), is_married=False)
             return self._members
-        has_children = size > 2  # noqa: PLR2004 - a couple
+        has_children = size > _COUPLE
         age = int(draws.triangular(25, 54, 39) if has_children else draws.triangular(23, 82, 40))
         self._adult("M", age, is_married=True)
         self._adult("F", max(_MARRIAGEABLE, age + draws.randint(-4, 1)), is_married=True)
-        grandparents = 0 if size < 5 else draws.choice((1, 2))  # noqa: PLR2004 - three generations
+        grandparents = draws.choice((1, 2)) if size >= _THREE_GENERATIONS else 0
         children = size - 2 - grandparents
         self._children(children, max(1, self._members[1].age(self._end) - 21))
         for place in range(grandparents):
@@ -80,8 +87,8 @@ class Household:
 
     def _children(self, count: int, oldest: int) -> None:
         draws = self._draws
-        is_newborn = draws.random() < _NEWBORN_SHARE and self._end > self._start
-        are_twins = is_newborn and count > 1 and draws.random() < _TWIN_SHARE
+        is_newborn = happens(draws, _NEWBORN_SHARE) and self._end > self._start
+        are_twins = is_newborn and count > 1 and happens(draws, _TWIN_SHARE)
         for place in range(count):
             if is_newborn and (place == 0 or are_twins):
                 self._newborn(place + 1 if are_twins else None)
@@ -97,7 +104,7 @@ class Household:
         family = self._surname if sex == "M" and is_married else surname(self._draws)
         name = self._name(sex, birth.year, family)
         phone = self._numbering.phone(index)
-        if age > OLD_AGE and self._members and self._draws.random() < 0.4:  # noqa: PLR2004 - own choice
+        if age > OLD_AGE and self._members and happens(self._draws, _SHARES_A_PHONE):
             phone = self._members[0].phone
         contact = None
         if self._members:
@@ -114,7 +121,9 @@ class Household:
         father, mother = self._members[0], self._members[1]
         is_dependent = age <= SCHOOL_AGE
         phone = mother.phone if is_dependent else self._numbering.phone(index)
-        parent, relationship = (mother, "MTH") if self._draws.random() < 0.7 else (father, "FTH")  # noqa: PLR2004
+        parent, relationship = (
+            (mother, "MTH") if happens(self._draws, _MOTHER_IS_CONTACT) else (father, "FTH")
+        )
         contact = Contact(parent.name, relationship, parent.phone)
         self._add(index, name, sex, birth, number, phone, contact, is_married=False)
 
@@ -164,7 +173,7 @@ class Household:
         *,
         is_married: bool,
     ) -> None:
-        allergy = self._draws.choice(_ALLERGIES) if self._draws.random() < 0.08 else None  # noqa: PLR2004
+        allergy = self._draws.choice(_ALLERGIES) if happens(self._draws, _ALLERGIC) else None
         self._members.append(
             Person(
                 index, name, sex, birth, number, phone, self._address, self._ethnic[0], self._ethnic[1],
@@ -175,7 +184,7 @@ class Household:
 
 def address(draws: Random, division: str, town: str) -> Address:
     """Return a house or flat in this division and town."""
-    if BY_CODE[division].is_urban or draws.random() < 0.3:  # noqa: PLR2004 - housing estates in the counties
+    if BY_CODE[division].is_urban or happens(draws, _ESTATE_IN_A_COUNTY):
         street = f"{draws.choice(_STREETS)}路{draws.randint(1, 199)}号{draws.choice(_COMMUNITIES)}"
         flat = f"{draws.randint(1, 33)}0{draws.randint(1, 4)}室"
         house = f"{street}{draws.randint(1, 30)}号楼{draws.randint(1, 4)}单元{flat}"

@@ -10,6 +10,7 @@ from hie.simulator.seeding import stream
 from hie.simulator.zone import ZONE
 
 _SILENT_DAYS = 6
+_ADULT = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def borrowed_card(
             and card is not None
             and card.issued < 0
             and registry.card(borrower, institution) is None
-            and all(person.age(population.start) >= 18 and not person.is_newborn for person in people)  # noqa: PLR2004
+            and all(person.age(population.start) >= _ADULT and not person.is_newborn for person in people)
         ):
             return BorrowedCard(institution, card.number, holder, borrower, (days // 2, days * 3 // 4))
     return None

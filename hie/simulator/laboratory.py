@@ -14,6 +14,8 @@ from typing import Literal
 
 import yaml
 
+from hie.simulator.seeding import happens
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -77,7 +79,7 @@ def measure(draws: Random, test: Test, sex: str, condition: str) -> Result:
     if test.text:
         return Result(test, "TX", test.text, "", "")
     if test.coded:
-        is_positive = draws.random() < test.positive.get(condition, test.default)
+        is_positive = happens(draws, test.positive.get(condition, test.default))
         return Result(test, "CE", test.coded[is_positive], test.coded[0], "A" if is_positive else "N")
     shift = test.shift.get(condition, 1.0)
     value = max(0.0, draws.gauss((test.mean or 0.0) * shift, test.sd * max(1.0, shift / 2)))

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from hie.simulator import observations, segments
 from hie.simulator.course import Order, Step
+from hie.simulator.drugs import Drug
 from hie.simulator.er7_writer import Field, Segment, Writer
 from hie.simulator.people import Population
 from hie.simulator.registry import Registry
@@ -50,7 +51,7 @@ class Composer:
         if code == "ADT":
             rows.append(_evn(vendor, trigger, step))
         rows.append(segments.pid(vendor, step, health_card, self._mother_card(step)))
-        body = self._adt(vendor, step) if code == "ADT" else _order(vendor, step)
+        body = self._adt(vendor, step) if step.order is None else _order(vendor, step, step.order)
         rows += [row for row in body if row is not None]
         if vendor.local_segments and code == "ADT":
             values = segments.local_values(step, health_card)
@@ -121,15 +122,12 @@ def _evn(vendor: Vendor, trigger: str, step: Step) -> Segment:
     return Segment("EVN", fields)
 
 
-def _order(vendor: Vendor, step: Step) -> list[Segment | None]:
-    order = step.order
-    assert order is not None  # noqa: S101 - every ORM, OML and ORU step has its order
+def _order(vendor: Vendor, step: Step, order: Order) -> list[Segment | None]:
     visit = segments.pv1(vendor, step)
-    if order.drug is not None:
-        return [visit, segments.orc(vendor, order, "NW"), observations.rxo(vendor, order.drug)]
-    assert order.panel is not None  # noqa: S101 - an order has a drug or a panel
-    specimen = observations.spm(vendor, order, order.panel)
-    request = observations.obr(vendor, order, order.panel)
+    if isinstance(order.item, Drug):
+        return [visit, segments.orc(vendor, order, "NW"), observations.rxo(vendor, order.item)]
+    specimen = observations.spm(vendor, order, order.item)
+    request = observations.obr(vendor, order, order.item)
     if not order.results:
         return [visit, segments.orc(vendor, order, "NW"), request, specimen]
     return [visit, segments.orc(vendor, order, "RE"), request, *_results(vendor, step.time, order), specimen]

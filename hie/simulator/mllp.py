@@ -66,8 +66,11 @@ class SendReport:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`window`: unacknowledged messages a connection; `ack_seconds`: longest wait for an ACK;
-    `attempts`: connections tried in a row without an ACK before giving up; `pause_seconds` between them."""  # noqa: D205, D209
+    """How patient a connection is.
+
+    `window`: messages that may be unacknowledged; `ack_seconds`: longest wait for an ACK;
+    `attempts`: connections in a row without an ACK before giving up; `pause_seconds`: between them.
+    """
 
     window: int = 32
     ack_seconds: float = 60.0

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
+from hie.simulator.seeding import happens
+
 _SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈"
     "姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
@@ -140,10 +142,9 @@ class Name:
 
 def surname(draws: Random) -> str:
     """Return a Han surname: mostly by frequency, 0.6 % compound, 1.5 % with an unusual reading."""
-    kind = draws.random()
-    if kind < 0.006:  # noqa: PLR2004 - share stated in the docstring
+    if happens(draws, 0.006):
         return draws.choice(_COMPOUND)
-    if kind < 0.021:  # noqa: PLR2004 - the same
+    if happens(draws, 0.015):
         return draws.choice(_HETERONYMS)
     return draws.choices(_SURNAMES, cum_weights=_CUMULATIVE)[0]
 
@@ -151,8 +152,8 @@ def surname(draws: Random) -> str:
 def given_name(draws: Random, sex: str, birth_year: int) -> str:
     """Return a given name in the fashion of the year of birth; about 1 % hold a rare character."""
     is_male = sex == "M"
-    if draws.random() < 0.01:  # noqa: PLR2004 - share stated in the docstring
-        return draws.choice(_RARE) + (draws.choice("轩文宁") if draws.random() < 0.5 else "")  # noqa: PLR2004
+    if happens(draws, 0.01):
+        return draws.choice(_RARE) + draws.choice(("", "轩", "文", "宁"))
     if birth_year < _OLD_BEFORE:
         return draws.choice(_MALE_OLD if is_male else _FEMALE_OLD)
     if birth_year < _MIDDLE_BEFORE:

@@ -33,7 +33,7 @@ class Population:
         self.start = start
         self.end = end
         self._town_of_block = town_of_block
-        self.block = lru_cache(maxsize=1024)(self._block)
+        self.block = lru_cache(maxsize=4096)(self._block)
 
     def __len__(self) -> int:
         return self.count

@@ -13,7 +13,7 @@ from hie.simulator.cards import CardIssuer
 from hie.simulator.institutions import Catchment, Institution
 from hie.simulator.people import BLOCK, Population
 from hie.simulator.person import Person
-from hie.simulator.seeding import stream
+from hie.simulator.seeding import happens, stream
 
 _CLINIC_SHARE = 0.75
 _LOCAL_SHARE = 0.8
@@ -43,7 +43,7 @@ class Registry:
         self._days = days
         self._issuers = {each.code: CardIssuer(seed, each) for each in catchment.institutions}
         self._blocks = self._blocks_by_institution()
-        self.cards_of_block = lru_cache(maxsize=1024)(self._cards_of_block)
+        self.cards_of_block = lru_cache(maxsize=4096)(self._cards_of_block)
 
     def _blocks_by_institution(self) -> dict[str, list[int]]:
         served: dict[str, list[int]] = {each.code: [] for each in self._catchment.institutions}
@@ -88,7 +88,7 @@ class Registry:
         return tuple(cards)
 
     def _issued(self, draws: Random) -> int:
-        is_new = draws.random() < _NEW_SHARE
+        is_new = happens(draws, _NEW_SHARE)
         last = self._days * 3 // 4
         return draws.randint(1, last) if is_new and last >= 1 and self._days > 1 else -1
 
@@ -105,13 +105,13 @@ class Registry:
         tertiary = self._catchment.tertiary
         first = draws.randrange(len(tertiary))
         chosen: list[Institution] = []
-        if clinic is not None and draws.random() < _CLINIC_SHARE:
+        if clinic is not None and happens(draws, _CLINIC_SHARE):
             chosen.append(clinic)
-        if local is not None and draws.random() < _LOCAL_SHARE:
+        if local is not None and happens(draws, _LOCAL_SHARE):
             chosen.append(local)
-        if draws.random() < _TERTIARY_SHARE or not chosen or person.is_newborn:
+        if happens(draws, _TERTIARY_SHARE) or not chosen or person.is_newborn:
             chosen.append(tertiary[first])
-            if len(tertiary) > 1 and draws.random() < _SECOND_TERTIARY_SHARE:
+            if len(tertiary) > 1 and happens(draws, _SECOND_TERTIARY_SHARE):
                 chosen.append(tertiary[(first + 1) % len(tertiary)])
         if person.is_newborn:
             day = (person.birth - self._population.start).days

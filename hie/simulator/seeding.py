@@ -18,6 +18,11 @@ def stream(seed: int, *name: str | int) -> random.Random:
     return random.Random(f"{seed}/{'/'.join(map(str, name))}")  # noqa: S311 - synthetic people, no secret
 
 
+def happens(draws: random.Random, share: float) -> bool:
+    """Say whether something that happens in this share of cases happens now."""
+    return draws.random() < share
+
+
 def poisson(draws: random.Random, mean: float) -> int:
     """Return one Poisson count of this mean; 0 when the mean is not positive.
 

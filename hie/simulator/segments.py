@@ -7,7 +7,9 @@ from pypinyin import Style, lazy_pinyin
 from hie.simulator.course import Location, Order, Step
 from hie.simulator.departments import Doctor
 from hie.simulator.divisions import BY_CODE, CITY, PROVINCE
+from hie.simulator.drugs import Drug
 from hie.simulator.er7_writer import NULL, Component, Field, Repetition, Segment
+from hie.simulator.laboratory import Panel
 from hie.simulator.names import SURNAME_READINGS, Name
 from hie.simulator.person import Person
 from hie.simulator.vendors import Vendor
@@ -210,10 +212,10 @@ def local_values(step: Step, health_card: str) -> dict[str, str]:
 def orc(vendor: Vendor, order: Order, control: str) -> Segment:
     """Return ORC; `control` is ORC-1 (NW new order, RE observations to follow)."""
     fields: dict[int, Field] = {1: control, 2: order.placer, 9: timestamp(vendor, order.ordered)}
-    if vendor.has_obr3 and order.drug is None:
+    if vendor.has_obr3 and isinstance(order.item, Panel):
         fields[3] = order.filler
-    if order.drug is not None:
-        fields[7] = ("", order.drug.times, f"D{order.drug.days}", "", "", "R")
+    if isinstance(order.item, Drug):
+        fields[7] = ("", order.item.times, f"D{order.item.days}", "", "", "R")
     elif order.status:
         fields[5] = "CM"
     fields[12] = doctor(vendor, order.doctor)

@@ -17,10 +17,11 @@ from hie.simulator.divisions import division_of_block
 from hie.simulator.epidemiology import Count, Epidemiology
 from hie.simulator.incidents import BorrowedCard
 from hie.simulator.institutions import Institution
+from hie.simulator.outbreaks import Outbreak
 from hie.simulator.people import Population
 from hie.simulator.person import Person
 from hie.simulator.registry import Registry
-from hie.simulator.seeding import stream
+from hie.simulator.seeding import happens, stream
 from hie.simulator.zone import ZONE
 
 PatientClass = Literal["O", "E", "I"]
@@ -113,7 +114,7 @@ class _DayPlan:
         """Return the day's visits ordered by start."""
         city, day = self._city, self._day
         for newborn in city.births.get(day, ()):
-            self._birth(self._city.population.person(newborn))
+            self._birth(newborn)
         borrowed = city.borrowed
         if borrowed is not None and self._place in borrowed.days:
             self._borrow(borrowed)
@@ -124,7 +125,7 @@ class _DayPlan:
         return self._visits
 
     def _case(self, count: Count) -> None:
-        person = self._infect(count) if count.outbreak else self._patient(count)
+        person = self._infect(count, count.outbreak) if count.outbreak else self._patient(count)
         if person is None:
             return
         card = self._city.registry.card(person.index, count.institution)
@@ -147,15 +148,13 @@ class _DayPlan:
                 return person
         return None
 
-    def _infect(self, count: Count) -> Person | None:
+    def _infect(self, count: Count, outbreak: Outbreak) -> Person | None:
         """Return somebody of the outbreak's division who is not yet a case of it."""
-        assert count.outbreak is not None  # noqa: S101 - narrows the type for the caller's condition
-        division = count.outbreak.division
-        infected = self._infected.setdefault(count.outbreak.id, set())
+        infected = self._infected.setdefault(outbreak.id, set())
         blocks = [
             block
             for block in self._city.registry.blocks(count.institution)
-            if division_of_block(block) == division
+            if division_of_block(block) == outbreak.division
         ]
         for _ in range(_OUTBREAK_TRIES if blocks else 0):
             person = self._from_block(self._draws.choice(blocks), count)
@@ -178,14 +177,14 @@ class _DayPlan:
                 weights.append(weight)
         return self._draws.choices(people, weights=weights)[0] if people else None
 
-    def _birth(self, child: Person) -> None:
+    def _birth(self, newborn: int) -> None:
+        child = self._city.population.person(newborn)
         card = self._city.registry.cards(child.index)[0]
-        assert child.mother is not None  # noqa: S101 - births are indexed by newborns only
-        mother = self._city.population.person(child.mother)
-        mother_card = self._city.registry.card(mother.index, card.institution)
         start = self._moment(60, 16 * 60)
         end = start + timedelta(days=self._draws.randint(2, 4), minutes=self._draws.randint(0, 300))
-        if mother_card is not None and mother.index not in self._busy:
+        mother = None if child.mother is None else self._city.population.person(child.mother)
+        mother_card = mother and self._city.registry.card(mother.index, card.institution)
+        if mother and mother_card and mother.index not in self._busy:
             catalogue = conditions()
             self._add(
                 mother, card.institution, mother_card.number, catalogue["delivery"], "I",
@@ -217,7 +216,7 @@ class _DayPlan:
         if start is None:
             is_night_open = patient_class == "E" and self._place > 0
             start = self._moment(0, 24 * 60 - 1) if is_night_open else self._moment(_OPENING, _LAST_CALL)
-        is_admitted = patient_class == "E" and not institution.is_clinic and draws.random() < _ADMITTED_SHARE
+        is_admitted = patient_class == "E" and not institution.is_clinic and happens(draws, _ADMITTED_SHARE)
         if end is None:
             end = start + _length(draws, "I" if is_admitted else patient_class)
         self._busy.add(person.index)

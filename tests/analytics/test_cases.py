@@ -10,9 +10,8 @@ from analytics.board import board
 from analytics.cases import case_of
 from analytics.counts import DailyCounts
 from analytics.queries import keep_cases, series
-from analytics.tables import SurveillanceSite
 from hie.core.db.database import Database
-from hie.core.ports import DailyCount
+from hie.core.ports import DailyCount, SurveillanceSite
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TODAY = date(2026, 7, 1)
@@ -80,8 +79,9 @@ def test_board_alarms_in_the_division_of_the_outbreak_only(database: Database) -
     ]
     with database.transaction() as transaction:
         DailyCounts().load(transaction, rows)
-        transaction.session.add(
-            SurveillanceSite(institution="LCH009", name="九院", division="410105", division_name="金水区")
+        DailyCounts().register(
+            transaction,
+            [SurveillanceSite(institution="LCH009", name="九院", division="410105", division_name="金水区")],
         )
         transaction.session.flush()
         keep_cases(transaction, [(f"c{n}", 1, "hand-foot-mouth", TODAY, "LCH009") for n in range(30)])
@@ -90,6 +90,7 @@ def test_board_alarms_in_the_division_of_the_outbreak_only(database: Database) -
     assert struck.days[-1].cases == 33
     assert struck.days[-1].alarms == ("ears-c1", "ears-c2")  # C3 looks at the days before
     assert len(struck.days) == 90
+    assert struck.division_name == "金水区"
     assert boards["hand-foot-mouth", "410102"].alarm_days == ()
     assert boards["hand-foot-mouth", ""].days[-1].alarms
     assert boards["mumps", ""].alarm_days == ()

@@ -35,6 +35,7 @@ def upgrade() -> None:
         "demo_city",
         sa.Column("seed", sa.Integer(), nullable=False),
         sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("filled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("seed"),
     )
