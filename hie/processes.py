@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from hie.core.errors import ConfigurationError
 
@@ -52,19 +53,21 @@ class Child:
         command = [sys.executable, "-m", "hie", *self.arguments]
         environment = {**os.environ, _PARENT: str(os.getpid())}
         if self.log is None:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                command, env=environment, start_new_session=True
-            )
+            self._open(command, environment, None)
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as file:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                command,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._open(command, environment, file)
+
+    def _open(self, command: list[str], environment: dict[str, str], output: IO[bytes] | None) -> None:
+        self.process = subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 class Supervisor:

@@ -80,7 +80,11 @@ def work(settings: Settings) -> None:
     """Run worker and clock in this process until SIGTERM."""
     settings.var_dir.mkdir(parents=True, exist_ok=True)
     with wiring.build(settings) as exchange:
-        create(settings, exchange).worker_main(
+        app = create(settings, exchange)
+        # Worker and clock would otherwise both make the transport's tables at the same moment.
+        with app.connection_for_write() as connection:
+            app.amqp.queues[app.conf.task_default_queue].bind(connection.default_channel).declare()
+        app.worker_main(
             [
                 "worker",
                 "--beat",

@@ -1,0 +1,137 @@
+"""`hie up` as a newcomer uses it: real processes, real signals, a folder of its own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+MESSAGE = (
+    "MSH|^~\\&|HIS|H1|HIE|CITY|20261122083000||ADT^A04|M1|P|2.5\r"
+    "PID|1||900001^^^H1^MR||测试^一||19800101|M\rPV1|1|O\r"
+)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class _Up:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.http, self.mllp = _free_port(), _free_port()
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("HIE_")},
+            "HIE_VAR_DIR": str(folder / "var"),
+            "HIE_PORT": str(self.http),
+            "HIE_MLLP_PORT": str(self.mllp),
+            "HIE_BASE_URL": f"http://127.0.0.1:{self.http}/fhir",
+            "HIE_GATEWAY_PROCESSES": "2",
+        }
+        self.log = (folder / "up.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hie", "up", *options],
+            cwd=folder,
+            env=self.environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def output(self) -> str:
+        return (self.folder / "up.log").read_text(encoding="utf-8")
+
+    def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while "Ctrl-C stops everything" not in self.output():
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.1)
+
+    def hie(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "hie", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def get(self, path: str) -> dict[str, object]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=10) as answer:
+            found: dict[str, object] = json.load(answer)
+        return found
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+
+@contextmanager
+def _started(folder: Path, *options: str, seconds: float = 90) -> Iterator[_Up]:
+    up = _Up(folder, *options)
+    try:
+        up.wait(seconds)
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.stop()
+        up.log.close()
+        (folder / "up.log").unlink()
+
+
+def _ends(processes: list[psutil.Process]) -> None:
+    _gone, alive = psutil.wait_procs(processes, timeout=30)
+    assert alive == []
+
+
+def test_up_serves_stops_on_interrupt_and_keeps_the_data(tmp_path: Path) -> None:
+    message = tmp_path / "message.hl7"
+    message.write_text(MESSAGE, encoding="utf-8")
+    with _started(tmp_path, "--no-demo") as up:
+        assert up.get("/health") == {"status": "ok"}
+        sent = up.hie("send", "message.hl7", "--to", f"127.0.0.1:{up.mllp}")
+        assert (sent.returncode, sent.stdout.split()[:2]) == (0, ["AA", "M1"]), sent
+        assert up.get("/fhir/Patient?identifier=900001&_total=accurate")["total"] == 1
+        children = up.children()
+        assert up.stop() == 0
+        _ends(children)
+    with _started(tmp_path, "--no-demo") as up:
+        assert up.get("/fhir/Patient?identifier=900001&_total=accurate")["total"] == 1
+        taken = up.hie("up", "--no-demo")
+        assert taken.returncode == 1
+        assert re.search(r"HTTP port \d+ on 127\.0\.0\.1 is taken; .* HIE_PORT", taken.stderr), taken
+        children = up.children()
+        up.process.kill()
+        up.process.wait()
+        _ends([child for child in children if "postgres" not in child.name()])
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_first_start_fills_the_demo_city(tmp_path: Path) -> None:
+    with _started(tmp_path, seconds=400) as up:
+        assert "demo city of 3000 people" in up.output()
+        organizations = up.get("/fhir/Organization?name=绿城市第一人民医院".encode().decode("latin-1"))
+        assert organizations["resourceType"] == "Bundle"
+        people = (tmp_path / "var" / "demo" / "people.csv").read_text(encoding="utf-8-sig").splitlines()
+        assert len(people) == 3001
+        cards = (tmp_path / "var" / "demo" / "cards.csv").read_text(encoding="utf-8-sig").splitlines()
+        assert len(cards) > 6000
+    with _started(tmp_path) as up:
+        assert "demo city (filled" in up.output()
