@@ -22,7 +22,7 @@ def settings() -> str:
     rows = [
         "# Settings",
         "",
-        "Read from the environment and from `.env` in the working directory; `hie settings` prints the values in force.",
+        "Read from the environment and from `.env` in the working directory; `hie settings` prints them.",
         "",
         "| Variable | Default | Meaning |",
         "|---|---|---|",
@@ -71,11 +71,17 @@ def conformance() -> str:
 
 
 def _messages() -> list[str]:
-    from hl7_gateway.convert.engine import supported_messages
+    from hl7_gateway.convert.supported import supported_messages
 
-    rows = ["## HL7 v2 messages", "", "| Message | Map | Resources it may produce |", "|---|---|---|"]
+    rows = [
+        "## HL7 v2 messages",
+        "",
+        "| Message | Map | Segments read | Resources it may make |",
+        "|---|---|---|---|",
+    ]
     rows += [
-        f"| {found.trigger} | `{found.structure}` | {', '.join(found.resources)} |"
+        f"| {found.trigger} | `{found.structure}` | {' '.join(found.segments)} |"
+        f" {', '.join(found.resource_types)} |"
         for found in supported_messages()
     ]
     rows += ["", "Any other type is answered AR with ERR-3 200 and kept in the journal.", ""]
@@ -83,24 +89,38 @@ def _messages() -> list[str]:
 
 
 def _resources() -> list[str]:
-    from fhir_server.definitions.search_parameters import registry
+    from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+    from fhir_server.definitions.search_parameters import load_registry
 
-    found = registry()
-    rows = ["## FHIR search parameters", "", "| Resource type | Parameters |", "|---|---|"]
-    rows += [
-        f"| {name} | {', '.join(f'`{parameter.code}`' for parameter in found.of(name))} |" for name in found.types
+    registry = load_registry()
+    rows = [
+        "## FHIR search parameters",
+        "",
+        "Every resource type of R4 4.0.1 is stored and searched, by these and by what all have:",
+        "",
+        "| Resource type | Parameters |",
+        "|---|---|",
     ]
-    rows.append("")
-    return rows
+    common = set(registry.of("Basic")) - {"author", "code", "created", "identifier", "patient", "subject"}
+    rows.append(f"| (all) | {', '.join(f'`{code}`' for code in sorted(common))} |")
+    for name in R4_RESOURCE_TYPES:
+        codes = sorted(set(registry.of(name)) - common)
+        rows.append(f"| {name} | {', '.join(f'`{code}`' for code in codes)} |")
+    return [*rows, ""]
 
 
 def _validation() -> list[str]:
-    from fhir_server.validation.coverage import coverage
+    from fhir_server.validation.coverage import Source, coverage
 
-    rows = ["## Validation", "", "Types that are not checked from fhir.resources' own classes:", ""]
-    rows += [f"- {line}" for line in coverage()]
-    rows.append("")
-    return rows
+    own = [found.resource_type for found in coverage() if found.source is Source.R4_DEFINITIONS]
+    return [
+        "## Validation",
+        "",
+        f"Checked from {Source.FHIR_RESOURCES}: every type but those below.",
+        "",
+        f"Checked from {Source.R4_DEFINITIONS}: {', '.join(own)}.",
+        "",
+    ]
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -29,6 +29,7 @@ from hie.core.outbox import Handler
 from hie.core.ports import DailyCountSink
 from hie.core.settings import Settings
 from hl7_gateway.convert.engine import Engine
+from hl7_gateway.convert.supported import resource_types
 from hl7_gateway.server import Gateway
 from terminology.translation import ConceptMaps
 
@@ -52,6 +53,7 @@ class Exchange:
     database_url: str
     database: Database
     repository: Repository
+    structure: StructureValidator
     daily_counts: DailyCountSink
     handlers: Mapping[str, Sequence[Handler]]
 
@@ -61,7 +63,8 @@ class Exchange:
         return engine()
 
     def gateway(self) -> Gateway:
-        """Return a gateway process, not yet listening."""
+        """Return a gateway process, not yet listening, with what the first message needs loaded."""
+        self.structure.prepare(resource_types())
         return Gateway(
             self.settings,
             database=self.database,
@@ -94,8 +97,9 @@ def build(settings: Settings, *, database_url: str | None = None, clock: Clock |
         pool_size=settings.database_pool,
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
+    structure = StructureValidator()
     repository = Repository(
-        validator=ResourceValidator(StructureValidator()),
+        validator=ResourceValidator(structure),
         validation=settings.validation,
         indexer=Indexer(settings.base_url, settings.zone),
         search=SearchService(settings),
@@ -107,6 +111,7 @@ def build(settings: Settings, *, database_url: str | None = None, clock: Clock |
         database_url=url,
         database=database,
         repository=repository,
+        structure=structure,
         daily_counts=DailyCounts(),
         handlers={TOPIC: (CaseRefresh(repository, settings.zone),)},
     )

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     mllp_idle_seconds: Annotated[float, Field(gt=0)] = Field(
         600.0, description="An MLLP connection that is silent for this long is closed"
     )
+    mllp_connections: Annotated[int, Field(ge=1)] = Field(
+        2000, description="MLLP connections of one gateway process at most"
+    )
+    mllp_frame_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="A frame that was begun must be complete after this long"
+    )
     mllp_window: Annotated[int, Field(ge=1)] = Field(
         64, description="Messages of one connection that may wait before its socket is no longer read"
     )

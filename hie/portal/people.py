@@ -7,6 +7,7 @@ here. This is no record linkage; it shows what the hospitals agree on.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,28 +16,22 @@ from pypinyin import lazy_pinyin
 
 from hie.core.db.database import Transaction
 from hie.core.fhir.json import JsonObject, loads
-from hie.core.ports import ResourceStore
+from hie.core.ports import ResourceStore, SearchPage
+from hie.portal import source_patient
+from hie.portal.source_patient import RESIDENT_ID, Hospital, SourcePatient, mask
 
-# GB 11643 number of a citizen: its OID in the Chinese shared documents (WS/T 483, WS/T 500).
-RESIDENT_ID: Final = "urn:oid:2.16.156.10011.1.3"
 _LIMIT: Final = 60
-_HEAD: Final = 6
-_TAIL: Final = 4
+# More source patients than one person has hospitals, and less than a search may return.
+_MEMBERS: Final = "500"
 _NUMBER: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z\-./]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
-class SourcePatient:
-    """One hospital's Patient: its id, the hospital's name, and the numbers it carries as (kind, value)."""
+class Disagreement:
+    """An element that hospitals say differently ("name", "gender", "birth-date"): value and who says so."""
 
-    id: str
-    hospital: str
-    name: str
-    gender: str
-    birth_date: str
-    resident_id: str
-    numbers: tuple[tuple[str, str], ...]
-    is_active: bool
+    element: str
+    values: tuple[tuple[str, tuple[Hospital, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +49,52 @@ class Person:
     @property
     def name(self) -> str:
         """The name that most hospitals have, the earlier one on a tie."""
-        names = [patient.name for patient in self.patients if patient.name]
-        return max(names, key=names.count) if names else ""
+        return _most([patient.name for patient in self.patients])
 
     @property
     def birth_date(self) -> str:
-        """The birth date, from the first hospital that has one."""
-        return next((patient.birth_date for patient in self.patients if patient.birth_date), "")
+        """The birth date that most hospitals have, the earlier one on a tie."""
+        return _most([patient.birth_date for patient in self.patients])
 
     @property
     def gender(self) -> str:
-        """The administrative gender, from the first hospital that has one."""
-        return next((patient.gender for patient in self.patients if patient.gender), "unknown")
+        """The administrative gender that most hospitals have, "unknown" when none says it."""
+        return _most([patient.gender for patient in self.patients]) or "unknown"
+
+    @property
+    def deceased(self) -> str:
+        """The date of death or "true" when any hospital says so, else ""."""
+        return max((patient.deceased for patient in self.patients if patient.deceased), default="", key=len)
 
     @property
     def masked_id(self) -> str:
         """The resident ID number with the birth date hidden."""
         return mask(self.resident_id)
+
+    @property
+    def hospitals(self) -> tuple[Hospital, ...]:
+        """The hospitals that know the person, each once."""
+        return tuple(dict.fromkeys(patient.hospital for patient in self.patients))
+
+    @property
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        """What the hospitals do not agree about; a hospital that says nothing does not disagree."""
+        elements = {
+            "name": [(patient.name, patient.hospital) for patient in self.patients],
+            "gender": [(patient.gender, patient.hospital) for patient in self.patients],
+            "birth-date": [(patient.birth_date, patient.hospital) for patient in self.patients],
+        }
+        found: list[Disagreement] = []
+        for element, said in elements.items():
+            by_value: dict[str, dict[Hospital, None]] = {}
+            for value, hospital in said:
+                if value:
+                    by_value.setdefault(value, {})[hospital] = None
+            if len(by_value) > 1:
+                found.append(
+                    Disagreement(element, tuple((value, tuple(who)) for value, who in by_value.items()))
+                )
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,124 +106,95 @@ class Finding:
     has_more: bool
 
 
-def mask(number: str) -> str:
-    """Return a number with its middle hidden: the first six and the last four characters stay."""
-    shown = _HEAD + _TAIL
-    return number if len(number) <= shown else number[:_HEAD] + "*" * (len(number) - shown) + number[-_TAIL:]
-
-
 def find(transaction: Transaction, store: ResourceStore, query: str) -> Finding:
     """Return the persons whose name begins with `query`, or who carry it as card or ID number."""
-    query = query.strip()
+    query = normal_query(query)
     is_number = _NUMBER.fullmatch(query) is not None and any(sign.isdigit() for sign in query)
-    parameters = [("identifier" if is_number else "name", _escape(query.upper() if is_number else query))]
-    page = store.search(transaction, "Patient", [*parameters, ("_count", str(_LIMIT))])
-    if is_number and not page.entries and query.upper() != query:
-        page = store.search(transaction, "Patient", [("identifier", _escape(query)), ("_count", str(_LIMIT))])
-    persons = group(transaction, store, [_body(entry.resource.body) for entry in page.entries])
+    page = SearchPage((), None, None)
+    # Card numbers are compared as written; people type letters in either case.
+    for spelled in dict.fromkeys((query, query.upper(), query.lower())) if is_number else (query,):
+        name = "identifier" if is_number else "name"
+        page = store.search(transaction, "Patient", [(name, escape(spelled)), ("_count", str(_LIMIT))])
+        if page.entries:
+            break
+    persons = group(transaction, store, resources(page))
     return Finding(
-        persons=tuple(sorted(persons, key=lambda person: lazy_pinyin(person.name))),
+        persons=tuple(sorted(persons, key=lambda person: (lazy_pinyin(person.name), person.key))),
         is_conflict=is_number and len(persons) > 1,
         has_more=page.next_cursor is not None,
     )
 
 
+def normal_query(query: str) -> str:
+    """Return what was typed without full-width forms (１２３) and blanks around it."""
+    return unicodedata.normalize("NFKC", query).strip()
+
+
 def person_of(transaction: Transaction, store: ResourceStore, patient_id: str) -> Person:
     """Return the person of one Patient; raises NotFoundError or DeletedError."""
     stored = store.read(transaction, "Patient", patient_id)
-    return group(transaction, store, [_body(stored.body)])[0]
+    patient: JsonObject = loads(stored.body or b"{}")
+    return group(transaction, store, [patient])[0]
+
+
+def persons_of(transaction: Transaction, store: ResourceStore, patient_ids: Sequence[str]) -> list[Person]:
+    """Return the persons of several Patients in the order of the ids; ids that lead nowhere are left out."""
+    if not patient_ids:
+        return []
+    wanted = ",".join(escape(each) for each in patient_ids)
+    page = store.search(transaction, "Patient", [("_id", wanted), ("_count", str(len(patient_ids)))])
+    by_id = {
+        patient.id: person
+        for person in group(transaction, store, resources(page))
+        for patient in person.patients
+    }
+    return list(dict.fromkeys(by_id[each] for each in patient_ids if each in by_id))
 
 
 def group(transaction: Transaction, store: ResourceStore, patients: Sequence[JsonObject]) -> list[Person]:
     """Return the persons of `patients`, each with all Patients that carry the same resident ID number."""
-    numbers = list(dict.fromkeys(filter(None, (_resident_id(patient) for patient in patients))))
+    numbers = list(dict.fromkeys(filter(None, map(source_patient.resident_id, patients))))
     all_patients = {patient["id"]: patient for patient in patients}
     if numbers:
-        wanted = ",".join(f"{RESIDENT_ID}|{_escape(number)}" for number in numbers)
-        page = store.search(transaction, "Patient", [("identifier", wanted), ("_count", "500")])
-        for entry in page.entries:
-            all_patients.setdefault(entry.resource.id, _body(entry.resource.body))
-    hospitals = _hospital_names(transaction, store, all_patients.values())
+        wanted = ",".join(f"{RESIDENT_ID}|{escape(number)}" for number in numbers)
+        page = store.search(transaction, "Patient", [("identifier", wanted), ("_count", _MEMBERS)])
+        for patient in resources(page):
+            all_patients.setdefault(patient["id"], patient)
+    hospitals = _hospitals(transaction, store, all_patients.values())
     persons: dict[str, list[SourcePatient]] = {}
     for patient in all_patients.values():
-        source = _source(patient, hospitals)
+        source = source_patient.read(patient, hospitals)
         persons.setdefault(source.resident_id or source.id, []).append(source)
     return [
         Person(
-            members[0].resident_id, tuple(sorted(members, key=lambda member: (member.hospital, member.id)))
+            members[0].resident_id,
+            tuple(sorted(members, key=lambda member: (member.hospital.name, member.id))),
         )
         for members in persons.values()
     ]
 
 
-def _hospital_names(
+def resources(page: SearchPage) -> list[JsonObject]:
+    """Return the resources of a page, in order, included ones among them."""
+    return [loads(entry.resource.body) for entry in page.entries if entry.resource.body is not None]
+
+
+def escape(value: str) -> str:
+    """Return `value` as one value of a search parameter, https://hl7.org/fhir/R4/search.html#escaping."""
+    return re.sub(r"([\\,|$])", r"\\\1", value)
+
+
+def _hospitals(
     transaction: Transaction, store: ResourceStore, patients: Iterable[JsonObject]
-) -> dict[str, str]:
-    references = {patient.get("managingOrganization", {}).get("reference", "") for patient in patients}
-    ids = sorted(reference.partition("/")[2] for reference in references if "/" in reference)
+) -> dict[str, Hospital]:
+    ids = sorted(set(filter(None, map(source_patient.organization_id, patients))))
     if not ids:
         return {}
-    page = store.search(transaction, "Organization", [("_id", ",".join(ids)), ("_count", "500")])
-    return {
-        f"Organization/{entry.resource.id}": _body(entry.resource.body).get("name", "")
-        for entry in page.entries
-    }
+    wanted = ",".join(escape(each) for each in ids)
+    page = store.search(transaction, "Organization", [("_id", wanted), ("_count", str(len(ids)))])
+    return {each["id"]: Hospital(each["id"], str(each.get("name", ""))) for each in resources(page)}
 
 
-def _source(patient: JsonObject, hospitals: dict[str, str]) -> SourcePatient:
-    reference = patient.get("managingOrganization", {}).get("reference", "")
-    numbers = tuple(
-        (_kind(identifier), str(identifier["value"]))
-        for identifier in patient.get("identifier", ())
-        if identifier.get("value") and identifier.get("system") != RESIDENT_ID
-    )
-    return SourcePatient(
-        id=patient["id"],
-        hospital=hospitals.get(reference, "") or reference,
-        name=display_name(patient),
-        gender=patient.get("gender", ""),
-        birth_date=patient.get("birthDate", ""),
-        resident_id=_resident_id(patient),
-        numbers=tuple(dict.fromkeys(numbers)),
-        is_active=patient.get("active", True),
-    )
-
-
-def display_name(patient: JsonObject) -> str:
-    """Return the name as written; Chinese names without a space between family and given name."""
-    names = sorted(
-        patient.get("name", ()), key=lambda name: name.get("use") not in {"official", "usual", None}
-    )
-    for name in names:
-        if name.get("text"):
-            return str(name["text"])
-        family, given = str(name.get("family", "")), [str(part) for part in name.get("given", ())]
-        is_latin = (family + "".join(given)).isascii()
-        joined = (" " if is_latin else "").join(filter(None, [family, *given]))
-        if joined:
-            return joined
-    return ""
-
-
-def _resident_id(patient: JsonObject) -> str:
-    for identifier in patient.get("identifier", ()):
-        if identifier.get("system") == RESIDENT_ID and identifier.get("value"):
-            return str(identifier["value"])
-    return ""
-
-
-def _kind(identifier: JsonObject) -> str:
-    kind = identifier.get("type", {})
-    codings = kind.get("coding", [{}])
-    return str(kind.get("text") or codings[0].get("display") or codings[0].get("code") or "")
-
-
-def _escape(value: str) -> str:
-    for sign in "\\,|$":
-        value = value.replace(sign, "\\" + sign)
-    return value
-
-
-def _body(body: bytes | None) -> JsonObject:
-    resource: JsonObject = loads(body) if body else {}
-    return resource
+def _most(values: Sequence[str]) -> str:
+    said = [value for value in values if value]
+    return max(said, key=said.count) if said else ""

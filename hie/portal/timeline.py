@@ -1,219 +1,104 @@
-"""One timeline over all hospitals: encounters, diagnoses, orders and results, newest first.
+"""One timeline over all hospitals: encounters, diagnoses, orders, results and medication, newest first.
 
-Pure: takes FHIR resources, returns what the page shows. Results stand under
-their report, an order with a report is not shown twice, and a value is shown as
-the hospital wrote it, with its own reference range and flag.
+Pure: takes FHIR resources, returns what the page shows. Results stand under their
+report, an order whose report or prescription is there is not shown twice, and a
+diagnosis stands in its encounter where that is shown.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from hie.core.fhir.json import JsonObject
+from hie.portal.elements import Time, bounds, concept, concept_with_code, names, quantity, start, time
+from hie.portal.results import Flag, Result, results_of
+from hie.portal.source_patient import Hospital
 
-# HL7 v3 ObservationInterpretation codes that call for attention,
-# https://terminology.hl7.org/CodeSystem-v3-ObservationInterpretation.html
-_HIGH: Final = frozenset({"H", "HH", "HU", ">"})
-_LOW: Final = frozenset({"L", "LL", "LU", "<"})
-_ABNORMAL: Final = frozenset({"A", "AA", "POS", "DET", "R", "I", "HX", "LX"})
+
+class Kind(StrEnum):
+    """The kinds of entries, in the order of their filter."""
+
+    ENCOUNTER = "encounter"
+    CONDITION = "condition"
+    RESULT = "result"
+    ORDER = "order"
+    MEDICATION = "medication"
+    PROCEDURE = "procedure"
+    IMMUNIZATION = "immunization"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One line of a report: what was measured, the value as text, its range, and "high", "low", "abnormal" or ""."""
+class Detail:
+    """One more fact of an entry: its label (a text key below ``detail.``) and its text."""
 
-    name: str
-    value: str
-    unit: str
-    reference_range: str
-    flag: str
-    flag_code: str
-    notes: tuple[str, ...] = ()
+    label: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of the timeline; `time` is aware, or None where the hospital gave none."""
+    """One entry of the timeline; `time` and `until` in the portal's zone, None where nothing was said.
 
-    kind: str
-    time: datetime | None
-    has_clock: bool
+    `title` is the hospital's text, or a code of the group `title_group` where that is given.
+    """
+
+    kind: Kind
+    time: Time | None
+    until: Time | None
     title: str
-    hospital: str
+    title_group: str
+    hospital: Hospital
     status: str
     reference: str
-    details: tuple[str, ...] = ()
-    results: tuple[Result, ...] = ()
-    children: tuple["Event", ...] = field(default=())
+    details: tuple[Detail, ...]
+    results: tuple[Result, ...]
 
     @property
-    def is_abnormal(self) -> bool:
-        """Whether any result calls for attention."""
-        return any(result.flag for result in self.results)
+    def flagged(self) -> int:
+        """How many results are flagged."""
+        return sum(result.flag is not Flag.NONE for result in self.results)
 
 
-def build(
-    resources: Mapping[str, Sequence[JsonObject]], hospital_of: Callable[[str], str], zone: ZoneInfo
-) -> list[Event]:
-    """Return the events of `resources` (by type), newest first, those without a time last.
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The entries of one day, newest first; `date` is None for those without a time."""
 
-    `hospital_of` gives the hospital's name for a Patient id; times are shown in `zone`.
-    """
-    observations = {f"Observation/{found['id']}": found for found in resources.get("Observation", ())}
-    reported: set[str] = set()
-    ordered: set[str] = set()
-    events: list[Event] = []
-
-    def add(kind: str, resource: JsonObject, time: str, title: str, **more: object) -> None:
-        when, has_clock = _time(time, zone)
-        events.append(
-            Event(
-                kind=kind,
-                time=when,
-                has_clock=has_clock,
-                title=title,
-                hospital=hospital_of(_patient(resource)),
-                status=str(resource.get("status", "")),
-                reference=f"{resource['resourceType']}/{resource['id']}",
-                **more,  # type: ignore[arg-type] # the two optional fields, checked at the calls
-            )
-        )
-
-    for report in resources.get("DiagnosticReport", ()):
-        lines = [found["reference"] for found in report.get("result", ()) if "reference" in found]
-        reported.update(lines)
-        ordered.update(found.get("reference", "") for found in report.get("basedOn", ()))
-        results = tuple(result_of(observations[line]) for line in lines if line in observations)
-        conclusion = (report["conclusion"],) if report.get("conclusion") else ()
-        time = _first(report, "effectiveDateTime", "issued") or report.get("effectivePeriod", {}).get(
-            "start", ""
-        )
-        add("report", report, time, concept(report.get("code")), results=results, details=conclusion)
-    for reference, observation in observations.items():
-        if reference not in reported:
-            time = _first(observation, "effectiveDateTime", "issued")
-            add(
-                "observation",
-                observation,
-                time,
-                concept(observation.get("code")),
-                results=(result_of(observation),),
-            )
-    for order in resources.get("ServiceRequest", ()):
-        if f"ServiceRequest/{order['id']}" not in ordered:
-            time = _first(order, "authoredOn", "occurrenceDateTime")
-            add("order", order, time, concept(order.get("code")))
-    for order in resources.get("MedicationRequest", ()):
-        add("medication", order, _first(order, "authoredOn"), concept(order.get("medicationCodeableConcept")))
-    for encounter in resources.get("Encounter", ()):
-        details = tuple(
-            filter(
-                None, (_places(encounter), *(concept(reason) for reason in encounter.get("reasonCode", ())))
-            )
-        )
-        code = encounter.get("class", {}).get("code", "")
-        add("encounter", encounter, encounter.get("period", {}).get("start", ""), code, details=details)
-    for condition in resources.get("Condition", ()):
-        time = _first(condition, "recordedDate", "onsetDateTime")
-        add("condition", condition, time, concept(condition.get("code")))
-    for procedure in resources.get("Procedure", ()):
-        time = _first(procedure, "performedDateTime") or procedure.get("performedPeriod", {}).get("start", "")
-        add("procedure", procedure, time, concept(procedure.get("code")))
-    for allergy in resources.get("AllergyIntolerance", ()):
-        add(
-            "allergy", allergy, _first(allergy, "onsetDateTime", "recordedDate"), concept(allergy.get("code"))
-        )
-    oldest = datetime.min.replace(tzinfo=zone)
-    return sorted(events, key=lambda event: (event.time is not None, event.time or oldest), reverse=True)
+    date: date | None
+    events: tuple[Event, ...]
 
 
-def result_of(observation: JsonObject) -> Result:
-    """Return the line of one Observation."""
-    value, unit = _value(observation)
-    code = _interpretation(observation)
-    flag = "high" if code in _HIGH else "low" if code in _LOW else "abnormal" if code in _ABNORMAL else ""
-    ranges = (found.get("text") or _bounds(found) for found in observation.get("referenceRange", ()))
-    return Result(
-        name=concept(observation.get("code")),
-        value=value,
-        unit=unit,
-        reference_range="; ".join(filter(None, ranges)),
-        flag=flag,
-        flag_code=code,
-        notes=tuple(note["text"] for note in observation.get("note", ()) if note.get("text")),
-    )
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an entry's resource says beyond what all have."""
+
+    kind: Kind
+    time: Time | None
+    title: str
+    title_group: str = ""
+    until: Time | None = None
+    details: tuple[Detail, ...] = ()
+    results: tuple[Result, ...] = ()
 
 
-def concept(value: JsonObject | None) -> str:
-    """Return a CodeableConcept as people read it: its text, else the first display, else the first code."""
-    if not value:
-        return ""
-    codings = value.get("coding", ())
-    return str(
-        value.get("text")
-        or next((coding["display"] for coding in codings if coding.get("display")), "")
-        or next((coding["code"] for coding in codings if coding.get("code")), "")
-    )
+class Known(Mapping[str, JsonObject]):
+    """Resources by reference (``Location/1``): what entries refer to."""
 
+    def __init__(self, resources: Iterable[JsonObject]) -> None:
+        """Take the resources in any order."""
+        self._by_reference = {f"{each['resourceType']}/{each['id']}": each for each in resources}
 
-def _value(observation: JsonObject) -> tuple[str, str]:
-    for key, value in observation.items():
-        if not key.startswith("value"):
-            continue
-        if key == "valueQuantity":
-            number = f"{value.get('comparator', '')}{value.get('value', '')}"
-            return number, str(value.get("unit") or value.get("code") or "")
-        if key == "valueCodeableConcept":
-            return concept(value), ""
-        if key == "valueRange":
-            return _bounds(value), ""
-        if key == "valueRatio":
-            parts = (str(value.get(side, {}).get("value", "")) for side in ("numerator", "denominator"))
-            return ":".join(parts), ""
-        if key == "valuePeriod":
-            return f"{value.get('start', '')} – {value.get('end', '')}", ""
-        return str(value), ""
-    return concept(observation.get("dataAbsentReason")), ""
+    def __getitem__(self, reference: str) -> JsonObject:
+        """Return the resource of a reference."""
+        return self._by_reference[reference]
 
+    def __iter__(self) -> "Iterable[str]":  # type: ignore[override] # an Iterator, by dict's own hint
+        """Return the references."""
+        return iter(self._by_reference)
 
-def _bounds(found: JsonObject) -> str:
-    low, high = (found.get(side, {}).get("value") for side in ("low", "high"))
-    if low is not None and high is not None:
-        return f"{low}–{high}"
-    return f"≥ {low}" if low is not None else f"≤ {high}" if high is not None else ""
-
-
-def _interpretation(observation: JsonObject) -> str:
-    for interpretation in observation.get("interpretation", ()):
-        for coding in interpretation.get("coding", ()):
-            if coding.get("code"):
-                return str(coding["code"])
-        if interpretation.get("text"):
-            return str(interpretation["text"])
-    return ""
-
-
-def _places(encounter: JsonObject) -> str:
-    names = (place.get("location", {}).get("display", "") for place in encounter.get("location", ()))
-    return " → ".join(filter(None, names))
-
-
-def _first(resource: JsonObject, *elements: str) -> str:
-    return next((str(resource[element]) for element in elements if resource.get(element)), "")
-
-
-def _patient(resource: JsonObject) -> str:
-    reference = (resource.get("subject") or resource.get("patient") or {}).get("reference", "")
-    return str(reference).partition("/")[2]
-
-
-def _time(text: str, zone: ZoneInfo) -> tuple[datetime | None, bool]:
-    """Return a FHIR dateTime in `zone`, and whether it has a clock time; a month or year is its first day."""
-    if not text:
-        return None, False
-    if "T" in text:
-        return datetime.fromisoformat(text).astimezone(zone), True
-    padded = (text + "-01-01")[:10] if len(text) < len("2026-11-22") else text
-    return datetime.fromisoformat(padded).replace(tzinfo=zone), False
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._by_reference)

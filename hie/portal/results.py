@@ -1,0 +1,157 @@
+"""The lines of a report: what was measured, its value, its reference range and its flag.
+
+Pure. A value stands as the hospital wrote it, beside the hospital's own range and
+interpretation; no flag is computed from value and range.
+https://hl7.org/fhir/R4/observation.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from hie.core.fhir.json import JsonObject
+from hie.portal.elements import bounds, concept
+
+
+class Flag(StrEnum):
+    """How a result is marked; the order of severity is the order of the members, most severe first."""
+
+    CRITICAL_HIGH = "critical-high"
+    CRITICAL_LOW = "critical-low"
+    CRITICAL = "critical"
+    HIGH = "high"
+    LOW = "low"
+    ABNORMAL = "abnormal"
+    MARKED = "marked"
+    NONE = ""
+
+
+# https://terminology.hl7.org/CodeSystem-v3-ObservationInterpretation.html, and below it what Chinese
+# laboratory systems write in OBX-8 instead of the codes of table 0078. A code that is not listed is
+# shown as it came (MARKED), with no meaning given to it.
+_FLAGS: Final[Mapping[str, Flag]] = {
+    "HH": Flag.CRITICAL_HIGH,
+    "LL": Flag.CRITICAL_LOW,
+    "AA": Flag.CRITICAL,
+    "H": Flag.HIGH,
+    "HU": Flag.HIGH,
+    "HX": Flag.HIGH,
+    ">": Flag.HIGH,
+    "L": Flag.LOW,
+    "LU": Flag.LOW,
+    "LX": Flag.LOW,
+    "<": Flag.LOW,
+    "A": Flag.ABNORMAL,
+    "POS": Flag.ABNORMAL,
+    "DET": Flag.ABNORMAL,
+    "RR": Flag.ABNORMAL,
+    "WR": Flag.ABNORMAL,
+    "R": Flag.ABNORMAL,
+    "I": Flag.ABNORMAL,
+    "N": Flag.NONE,
+    "NEG": Flag.NONE,
+    "ND": Flag.NONE,
+    "NR": Flag.NONE,
+    "S": Flag.NONE,
+    "↑": Flag.HIGH,
+    "↑↑": Flag.CRITICAL_HIGH,
+    "高": Flag.HIGH,
+    "偏高": Flag.HIGH,
+    "↓": Flag.LOW,
+    "↓↓": Flag.CRITICAL_LOW,
+    "低": Flag.LOW,
+    "偏低": Flag.LOW,
+    "异常": Flag.ABNORMAL,
+    "阳性": Flag.ABNORMAL,
+    "正常": Flag.NONE,
+    "阴性": Flag.NONE,
+}
+_SEVERITY: Final = {flag: rank for rank, flag in enumerate(Flag)}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of a report; `flag_text` is the interpretation as it came, for a flag without known meaning."""
+
+    name: str
+    value: str
+    unit: str
+    reference_range: str
+    flag: Flag
+    flag_text: str
+    status: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the value is text of several lines rather than a value in a column."""
+        return "\n" in self.value or len(self.value) > _COLUMN
+
+
+_COLUMN: Final = 40
+
+
+def results_of(observation: JsonObject) -> tuple[Result, ...]:
+    """Return the lines of one Observation: its own value, then one for each component."""
+    components = tuple(
+        _line(component, observation.get("status", "")) for component in observation.get("component", ())
+    )
+    own = _line(observation, observation.get("status", ""))
+    return (own, *components) if own.value or own.notes or not components else components
+
+
+def _line(measured: JsonObject, status: str) -> Result:
+    value, unit = _value(measured)
+    flag, text = _interpretation(measured)
+    ranges = [found.get("text") or bounds(found) for found in measured.get("referenceRange", ())]
+    return Result(
+        name=concept(measured.get("code")),
+        value=value,
+        unit=unit,
+        reference_range="; ".join(filter(None, ranges)),
+        flag=flag,
+        flag_text=text,
+        status=status,
+        notes=tuple(note["text"] for note in measured.get("note", ()) if note.get("text")),
+    )
+
+
+def _value(measured: JsonObject) -> tuple[str, str]:
+    """Return value[x] as text, and its unit."""
+    key = next((key for key in measured if key.startswith("value")), "")
+    value = measured.get(key)
+    match key:
+        case "":
+            return concept(measured.get("dataAbsentReason")), ""
+        case "valueQuantity":
+            number = f"{value.get('comparator', '')}{value.get('value', '')}"
+            return number, str(value.get("unit") or value.get("code") or "")
+        case "valueCodeableConcept":
+            return concept(value), ""
+        case "valueRange":
+            units = (value.get(side, {}).get("unit") for side in ("low", "high"))
+            return bounds(value), str(next(filter(None, units), ""))
+        case "valueRatio":
+            sides = (value.get(side, {}).get("value", "") for side in ("numerator", "denominator"))
+            return ":".join(str(side) for side in sides), ""
+        case "valuePeriod":
+            return f"{value.get('start', '')} – {value.get('end', '')}", ""
+        case "valueSampledData":
+            return str(value.get("data", "")), ""
+        case "valueBoolean":
+            return "✓" if value else "✗", ""
+        case _:
+            return str(value), ""
+
+
+def _interpretation(measured: JsonObject) -> tuple[Flag, str]:
+    """Return the most severe flag of the interpretations, and its text as it came."""
+    found: list[tuple[Flag, str]] = []
+    for interpretation in measured.get("interpretation", ()):
+        codes = [str(coding["code"]) for coding in interpretation.get("coding", ()) if coding.get("code")]
+        text = concept(interpretation)
+        words = [*codes, *([text] if text else [])]
+        flag = next((_FLAGS[word] for word in words if word in _FLAGS), Flag.MARKED if words else Flag.NONE)
+        found.append((flag, text or next(iter(codes), "")))
+    return min(found, key=lambda pair: _SEVERITY[pair[0]], default=(Flag.NONE, ""))

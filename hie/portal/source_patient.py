@@ -1,0 +1,114 @@
+"""One hospital's Patient as the pages show it: names, numbers, and the hospital it belongs to.
+
+Pure: takes a FHIR Patient, changes nothing of what the hospital said.
+https://hl7.org/fhir/R4/patient.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hie.core.fhir.json import JsonObject
+
+# GB 11643 number of a citizen: its OID in the Chinese shared documents (WS/T 483, WS/T 500).
+RESIDENT_ID: Final = "urn:oid:2.16.156.10011.1.3"
+_HEAD: Final = 6
+_TAIL: Final = 4
+_OFFICIAL: Final = frozenset({"official", "usual", None})
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """Who holds a record: the Organization's id ("" when the Patient names none) and its name."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A card or patient number: its type code (table 0203), the type's own text, and the value."""
+
+    code: str
+    text: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePatient:
+    """One hospital's Patient; what the hospital did not say is "".
+
+    `deceased` is the date of death, or "true" where only the fact is known.
+    """
+
+    id: str
+    hospital: Hospital
+    name: str
+    gender: str
+    birth_date: str
+    deceased: str
+    resident_id: str
+    numbers: tuple[Number, ...]
+    is_active: bool
+
+
+def read(patient: JsonObject, hospitals: Mapping[str, Hospital]) -> SourcePatient:
+    """Return the source patient of a Patient; `hospitals` by Organization id."""
+    organization = organization_id(patient)
+    deceased = patient.get("deceasedDateTime") or patient.get("deceasedBoolean")
+    return SourcePatient(
+        id=str(patient["id"]),
+        hospital=hospitals.get(organization, Hospital(organization, "")),
+        name=display_name(patient),
+        gender=str(patient.get("gender", "")),
+        birth_date=str(patient.get("birthDate", "")),
+        deceased="true" if deceased is True else str(deceased or ""),
+        resident_id=resident_id(patient),
+        numbers=_numbers(patient),
+        is_active=bool(patient.get("active", True)),
+    )
+
+
+def mask(number: str) -> str:
+    """Return a number with its middle hidden: the first six and the last four characters stay."""
+    shown = _HEAD + _TAIL
+    return number if len(number) <= shown else number[:_HEAD] + "*" * (len(number) - shown) + number[-_TAIL:]
+
+
+def organization_id(patient: JsonObject) -> str:
+    """Return the id of the managing Organization, "" when there is none."""
+    reference = str(patient.get("managingOrganization", {}).get("reference", ""))
+    kind, _, rest = reference.partition("/")
+    return rest if kind == "Organization" else ""
+
+
+def resident_id(patient: JsonObject) -> str:
+    """Return the resident ID number, "" when there is none."""
+    for identifier in patient.get("identifier", ()):
+        if identifier.get("system") == RESIDENT_ID and identifier.get("value"):
+            return str(identifier["value"])
+    return ""
+
+
+def display_name(patient: JsonObject) -> str:
+    """Return the name as written; Chinese names without a space between family and given name."""
+    names = sorted(patient.get("name", ()), key=lambda name: name.get("use") not in _OFFICIAL)
+    for name in names:
+        if name.get("text"):
+            return str(name["text"])
+        parts = [str(part) for part in (name.get("family", ""), *name.get("given", ())) if part]
+        if parts:
+            is_latin = "".join(parts).isascii()
+            return " ".join(parts[1:] + parts[:1]) if is_latin and name.get("family") else "".join(parts)
+    return ""
+
+
+def _numbers(patient: JsonObject) -> tuple[Number, ...]:
+    found: dict[Number, None] = {}
+    for identifier in patient.get("identifier", ()):
+        if identifier.get("value") and identifier.get("system") != RESIDENT_ID:
+            kind = identifier.get("type", {})
+            coding = (kind.get("coding") or [{}])[0]
+            text = str(kind.get("text") or coding.get("display") or "")
+            found[Number(str(coding.get("code", "")), text, str(identifier["value"]))] = None
+    return tuple(found)
