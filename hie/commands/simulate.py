@@ -16,8 +16,8 @@ def run(
     people: Annotated[int, typer.Option(min=1, help="Inhabitants")] = 3000,
     days: Annotated[int, typer.Option(min=1, help="Days of care, the last one is --end")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes")] = 4101,
-    hospitals: Annotated[int, typer.Option(min=1, help="Hospitals of three tiers")] = 10,
-    clinics: Annotated[int, typer.Option(min=0, help="Township and community clinics")] = 20,
+    hospitals: Annotated[int, typer.Option(min=1, help="Hospitals of three tiers")] = 12,
+    clinics: Annotated[int, typer.Option(min=0, help="Township and community clinics")] = 26,
     end: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (default: today)")
     ] = None,

@@ -5,38 +5,17 @@ report, an order whose report or prescription is there is not shown twice, and a
 diagnosis stands in its encounter where that is shown.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from itertools import groupby
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from hie.core.fhir.json import JsonObject
-from hie.portal.elements import Time, bounds, concept, concept_with_code, names, quantity, start, time
-from hie.portal.results import Flag, Result, results_of
+from hie.portal.elements import Time
+from hie.portal.entries import READERS, Detail, Kind, References, diagnoses_of, ordered_by, results_in
+from hie.portal.results import Flag, Result
 from hie.portal.source_patient import Hospital
-
-
-class Kind(StrEnum):
-    """The kinds of entries, in the order of their filter."""
-
-    ENCOUNTER = "encounter"
-    CONDITION = "condition"
-    RESULT = "result"
-    ORDER = "order"
-    MEDICATION = "medication"
-    PROCEDURE = "procedure"
-    IMMUNIZATION = "immunization"
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """One more fact of an entry: its label (a text key below ``detail.``) and its text."""
-
-    label: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +41,11 @@ class Event:
         """How many results are flagged."""
         return sum(result.flag is not Flag.NONE for result in self.results)
 
+    @property
+    def ends_same_day(self) -> bool:
+        """Whether `until` is on the day of `time`."""
+        return self.time is not None and self.until is not None and self.until.at.date() == self.time.at.date()
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -71,34 +55,75 @@ class Day:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What an entry's resource says beyond what all have."""
+def build(
+    shown: Iterable[JsonObject],
+    known: References,
+    hospital_of: Callable[[str], Hospital],
+    zone: ZoneInfo,
+    kinds: Sequence[Kind] = tuple(Kind),
+) -> list[Event]:
+    """Return the events of the resources `shown`, newest first, those without a time last.
 
-    kind: Kind
-    time: Time | None
-    title: str
-    title_group: str = ""
-    until: Time | None = None
-    details: tuple[Detail, ...] = ()
-    results: tuple[Result, ...] = ()
+    `known` holds every resource that is at hand, by reference; `hospital_of` gives the hospital
+    of a Patient id. With encounters among `kinds`, their diagnoses are not shown beside them.
+    """
+    resources = {f"{each['resourceType']}/{each['id']}": each for each in shown}
+    told = _told_elsewhere(known, kinds)
+    events = [
+        _event(reference, resource, known, hospital_of, zone)
+        for reference, resource in resources.items()
+        if reference not in told and resource["resourceType"] in READERS
+    ]
+    return sorted(events, key=_order, reverse=True)
 
 
-class Known(Mapping[str, JsonObject]):
-    """Resources by reference (``Location/1``): what entries refer to."""
+def by_day(events: Iterable[Event]) -> list[Day]:
+    """Return sorted events grouped by their day."""
+    groups = groupby(events, key=lambda event: None if event.time is None else event.time.at.date())
+    return [Day(day, tuple(members)) for day, members in groups]
 
-    def __init__(self, resources: Iterable[JsonObject]) -> None:
-        """Take the resources in any order."""
-        self._by_reference = {f"{each['resourceType']}/{each['id']}": each for each in resources}
 
-    def __getitem__(self, reference: str) -> JsonObject:
-        """Return the resource of a reference."""
-        return self._by_reference[reference]
+def _told_elsewhere(known: References, kinds: Sequence[Kind]) -> set[str]:
+    """Return the references of what another entry shows."""
+    told: set[str] = set()
+    for resource in known.values():
+        match resource["resourceType"]:
+            case "DiagnosticReport":
+                told.update(results_in(resource))
+                told.update(ordered_by(resource))
+            case "MedicationRequest":
+                told.update(ordered_by(resource))
+            case "Encounter" if Kind.ENCOUNTER in kinds and Kind.CONDITION in kinds:
+                told.update(diagnoses_of(resource, known))
+    return told
 
-    def __iter__(self) -> "Iterable[str]":  # type: ignore[override] # an Iterator, by dict's own hint
-        """Return the references."""
-        return iter(self._by_reference)
 
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._by_reference)
+def _event(
+    reference: str,
+    resource: JsonObject,
+    known: References,
+    hospital_of: Callable[[str], Hospital],
+    zone: ZoneInfo,
+) -> Event:
+    entry = READERS[resource["resourceType"]](resource, known, zone)
+    patient = resource.get("subject") or resource.get("patient") or {}
+    return Event(
+        kind=entry.kind,
+        time=entry.time,
+        until=entry.until,
+        title=entry.title,
+        title_group=entry.title_group,
+        hospital=hospital_of(str(patient.get("reference", "")).rpartition("/")[2]),
+        status=str(resource.get("status", "")),
+        reference=reference,
+        details=entry.details,
+        results=entry.results,
+    )
+
+
+def _order(event: Event) -> tuple[bool, date, bool, datetime, str]:
+    """Newest first when reversed; within a day those without a clock time stand last."""
+    if event.time is None:
+        return False, date.min, False, datetime.min, event.reference
+    at = event.time.at
+    return True, at.date(), event.time.has_clock, at.replace(tzinfo=None), event.reference

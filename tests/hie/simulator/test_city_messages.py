@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import pytest
 from hl7apy.consts import VALIDATION_LEVEL
@@ -25,7 +26,7 @@ DECLARED = {
     "GB18030": "gb18030",
     "GBK": "gbk",
 }
-"""MSH-18 as sent, and the codec a reader takes from it (table 0211; a missing one is the sender's default)."""
+"""MSH-18 as sent, and the codec a reader takes from it (table 0211; None: the sender's default)."""
 
 
 def fields(message: SimulatedMessage, name: str) -> list[list[str]]:
@@ -54,13 +55,13 @@ def test_one_city_object_gives_its_messages_again(city: City, messages: list[Sim
 
 
 def test_messages_come_in_time_order_and_none_after_the_last_day(messages: list[SimulatedMessage]) -> None:
-    assert all(first.time <= second.time for first, second in zip(messages, messages[1:], strict=False))
+    assert all(first.time <= second.time for first, second in pairwise(messages))
     assert messages[-1].time.date() <= END
     assert all(message.time.tzinfo is not None for message in messages)
 
 
 def test_every_event_and_every_version_from_2_3_to_2_8_is_spoken() -> None:
-    large = build(people=6000, days=40)
+    large = build(people=4500, days=40)
     seen = Counter(message.event for message in large.messages())
     assert set(seen) == EVENTS
     versions = {vendor.version for vendor in vendors().values()}
@@ -107,7 +108,7 @@ def test_every_kind_of_message_parses_with_hl7apy_without_losing_a_segment(
     for message in messages:
         kind = (message.sender.vendor, message.event)
         seen[kind] += 1
-        if seen[kind] > 3:  # hl7apy takes 20 ms a message
+        if seen[kind] > 2:  # hl7apy takes 20 ms a message
             continue
         text = re.sub("\r\n|\n", "\r", decoded(message))
         vendor = vendors()[message.sender.vendor]
@@ -127,7 +128,7 @@ def test_every_message_decodes_in_the_character_set_it_declares(messages: list[S
         text = decoded(message)
         (row,) = fields(message, "PID")
         name = row[5]
-        assert any("\u4e00" <= character or character in "?·" for character in name), name
+        assert any(character >= "\u4e00" or character in "?·" for character in name), name
         assert "\ufffd" not in text
         declared[(fields(message, "MSH")[0] + [""] * 20)[18]] += 1
     assert set(declared) == {"", "UNICODE UTF-8", "GB 18030-2000", "GB18030", "GBK"}
@@ -155,9 +156,11 @@ def test_quirks_of_the_vendors_are_on_the_wire(messages: list[SimulatedMessage])
 
 @pytest.mark.parametrize("arguments", [{"people": 0}, {"days": 0}, {"hospitals": 0}])
 def test_a_city_of_nothing_is_refused(arguments: dict[str, int]) -> None:
-    size = {"people": 10, "hospitals": 3, "clinics": 1, "days": 3} | arguments
+    size = {"people": 10, "hospitals": 3, "days": 3} | arguments
     with pytest.raises(ConfigurationError):
-        City.build(**size, seed=1, end=END)
+        City.build(
+            people=size["people"], hospitals=size["hospitals"], clinics=1, days=size["days"], seed=1, end=END
+        )
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_a_tiny_city_speaks_too(people: int, hospitals: int, clinics: int, days:
 def test_nothing_is_sent_after_the_moment_given_as_until() -> None:
     whole = build(people=300, days=5)
     middle = whole.until.replace(hour=12, minute=0, second=0, microsecond=0)
-    cut = City.build(people=300, hospitals=9, clinics=13, days=5, seed=7, end=END, until=middle)
+    cut = City.build(people=300, hospitals=9, clinics=13, days=5, seed=2, end=END, until=middle)
     times = [message.time for message in cut.messages()]
     assert max(times) <= middle
     assert times == [message.time for message in whole.messages() if message.time <= middle]

@@ -117,10 +117,10 @@ def test_past_outbreaks_are_in_the_history_where_the_truth_says(large: City) -> 
 
 
 def test_influenza_peaks_in_winter_hfmd_in_early_summer_and_diarrhoea_in_summer() -> None:
-    peaks = {
-        key: max(range(1, 366), key=lambda day, each=conditions()[key].peaks: seasonal(each, day))  # type: ignore[misc]  # the default binds the loop's value
-        for key in ("influenza", "hfmd", "diarrhoea")
-    }
+    peaks = {}
+    for key in ("influenza", "hfmd", "diarrhoea"):
+        year = {day: seasonal(conditions()[key].peaks, day) for day in range(1, 366)}
+        peaks[key] = max(year, key=lambda day, factors=year: factors[day])  # type: ignore[misc]  # binds the year
     assert peaks["influenza"] < 60
     assert 140 < peaks["hfmd"] < 190
     assert 180 < peaks["diarrhoea"] < 230

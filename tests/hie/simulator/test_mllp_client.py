@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import pytest
 
@@ -33,7 +33,7 @@ class Receiver:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.port = 0
 
-    def __enter__(self) -> "Receiver":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(5)
         return self

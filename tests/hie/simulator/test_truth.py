@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 from hie.simulator.feed import SimulatedMessage
 from hie.simulator.run import City, write, write_truth
 from hie.simulator.vendors import vendors
+from hie.simulator.visits import Visit
+
+from .conftest import build
 
 
 @pytest.fixture(scope="module")
@@ -128,14 +132,38 @@ def test_the_silent_hospital_spoke_daily_until_it_fell_silent(
     )
 
 
-def test_nobody_is_in_two_beds_at_once(folder: Path) -> None:
-    stays: dict[str, list[tuple[str, str]]] = {}
-    for row in table(folder, "visits"):
-        if row["class"] == "I":
-            stays.setdefault(row["person"], []).append((row["start"], row["end"]))
-    for spans in stays.values():
-        spans.sort()
-        assert all(first[1] < second[0] for first, second in zip(spans, spans[1:], strict=False))
+def test_an_inpatient_is_seen_nowhere_else_before_the_day_of_discharge() -> None:
+    stays: dict[int, list[Visit]] = {}
+    crowded = build(people=9000, days=60)
+    for visit in crowded.visits:
+        stays.setdefault(visit.person.index, []).append(visit)
+    inpatients = 0
+    for visits in stays.values():
+        for first, second in pairwise(visits):
+            if first.patient_class == "I" or first.is_admitted:
+                inpatients += 1
+                assert second.start > first.end
+    assert inpatients > 20
+
+
+def test_a_changed_phone_is_known_from_its_a31_on_and_not_before(
+    folder: Path, messages: list[SimulatedMessage]
+) -> None:
+    changed = {row["person"]: row for row in table(folder, "people") if row["former_phone"]}
+    changes = 0
+    for person, row in changed.items():
+        known = False
+        for message in (each for each in messages if each.person == person and not each.is_resend):
+            known = known or message.event == "ADT^A31"
+            pid = next(line for line in re.split(b"[\r\n]+", message.raw) if line.startswith(b"PID|"))
+            phones = {row["phone"].encode(), row["former_phone"].encode()}
+            (seen,) = (phone for phone in phones if phone in pid)
+            if known:
+                changes += 1
+                assert seen == row["phone"].encode()
+            elif message.event == "ADT^A28" and message.time.hour < 6:
+                assert seen == row["former_phone"].encode()
+    assert changes > 10
 
 
 def test_newborns_are_registered_unnamed_and_some_are_named_later(
