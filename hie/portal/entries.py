@@ -91,7 +91,9 @@ def _condition(condition: JsonObject, _known: References, zone: ZoneInfo) -> Ent
 
 def _report(report: JsonObject, known: References, zone: ZoneInfo) -> Entry:
     lines = [known[reference] for reference in results_in(report) if reference in known]
-    forms = (str(form.get("title") or form.get("contentType") or "") for form in report.get("presentedForm", ()))
+    forms = (
+        str(form.get("title") or form.get("contentType") or "") for form in report.get("presentedForm", ())
+    )
     return Entry(
         Kind.RESULT,
         start(report, "effective", "issued", zone=zone),
@@ -206,7 +208,8 @@ READERS: Final[Mapping[str, Reader]] = {
 def diagnoses_of(encounter: JsonObject, known: References) -> list[str]:
     """Return the references of an Encounter's diagnoses that are Conditions among the known."""
     wanted = (
-        str(diagnosis.get("condition", {}).get("reference", "")) for diagnosis in encounter.get("diagnosis", ())
+        str(diagnosis.get("condition", {}).get("reference", ""))
+        for diagnosis in encounter.get("diagnosis", ())
     )
     return [reference for reference in wanted if reference.startswith("Condition/") and reference in known]
 
@@ -261,7 +264,9 @@ def _places(encounter: JsonObject, known: References) -> str:
     for place in encounter.get("location", ()):
         reference = place.get("location", {})
         location = known.get(str(reference.get("reference", "")), {})
-        found.append(str(location.get("description") or reference.get("display") or location.get("name") or ""))
+        found.append(
+            str(location.get("description") or reference.get("display") or location.get("name") or "")
+        )
     return " → ".join(dict.fromkeys(filter(None, found))) or concept(encounter.get("serviceType"))
 
 

@@ -48,27 +48,25 @@ def age(birth_date: str, today: date, language: Language) -> str:
     `birth_date` is a FHIR date; one without a day gives an approximate number of
     years. Empty for a birth date that is missing, unreadable or in the future.
     """
-    if not birth_date:
-        return ""
-    if len(birth_date) < _DATE_LENGTH:
-        year = birth_date[:_YEAR_LENGTH]
-        years = today.year - int(year) if year.isdigit() else -1
+    if _YEAR_LENGTH <= len(birth_date) < _DATE_LENGTH and birth_date[:_YEAR_LENGTH].isdigit():
+        years = today.year - int(birth_date[:_YEAR_LENGTH])
         return say("age.about", language, n=years) if years >= 0 else ""
     try:
         born = date.fromisoformat(birth_date)
     except ValueError:
         return ""
-    if born > today:
-        return ""
+    return say_age(born, today, language) if born <= today else ""
+
+
+def say_age(born: date, today: date, language: Language) -> str:
+    """Return the age of someone born on `born`, which is not after `today`."""
     months = (today.year - born.year) * _MONTHS_OF_YEAR + today.month - born.month
     months -= today.day < born.day
+    years, rest = divmod(months, _MONTHS_OF_YEAR)
     if months == 0:
         return say("age.days", language, n=(today - born).days)
-    years, rest = divmod(months, _MONTHS_OF_YEAR)
-    if years >= _YEARS_WITH_MONTHS:
-        return say("age.years", language, n=years)
     if years == 0:
         return say("age.months", language, n=rest)
-    if rest == 0:
+    if years >= _YEARS_WITH_MONTHS or rest == 0:
         return say("age.years", language, n=years)
     return say("age.years-months", language, years=years, months=rest)

@@ -5,12 +5,12 @@ interpretation; no flag is computed from value and range.
 https://hl7.org/fhir/R4/observation.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from hie.core.fhir.json import JsonObject
+from hie.core.fhir.json import Json, JsonObject
 from hie.portal.elements import bounds, concept
 
 
@@ -67,12 +67,14 @@ _FLAGS: Final[Mapping[str, Flag]] = {
     "正常": Flag.NONE,
     "阴性": Flag.NONE,
 }
+# Longer values are text, which no column holds.
+_COLUMN: Final = 40
 _SEVERITY: Final = {flag: rank for rank, flag in enumerate(Flag)}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of a report; `flag_text` is the interpretation as it came, for a flag without known meaning."""
+    """One line of a report; `flag_text` is the interpretation as it came."""
 
     name: str
     value: str
@@ -87,9 +89,6 @@ class Result:
     def is_long(self) -> bool:
         """Whether the value is text of several lines rather than a value in a column."""
         return "\n" in self.value or len(self.value) > _COLUMN
-
-
-_COLUMN: Final = 40
 
 
 def results_of(observation: JsonObject) -> tuple[Result, ...]:
@@ -119,30 +118,38 @@ def _line(measured: JsonObject, status: str) -> Result:
 
 def _value(measured: JsonObject) -> tuple[str, str]:
     """Return value[x] as text, and its unit."""
-    key = next((key for key in measured if key.startswith("value")), "")
-    value = measured.get(key)
-    match key:
-        case "":
-            return concept(measured.get("dataAbsentReason")), ""
-        case "valueQuantity":
-            number = f"{value.get('comparator', '')}{value.get('value', '')}"
-            return number, str(value.get("unit") or value.get("code") or "")
-        case "valueCodeableConcept":
-            return concept(value), ""
-        case "valueRange":
-            units = (value.get(side, {}).get("unit") for side in ("low", "high"))
-            return bounds(value), str(next(filter(None, units), ""))
-        case "valueRatio":
-            sides = (value.get(side, {}).get("value", "") for side in ("numerator", "denominator"))
-            return ":".join(str(side) for side in sides), ""
-        case "valuePeriod":
-            return f"{value.get('start', '')} – {value.get('end', '')}", ""
-        case "valueSampledData":
-            return str(value.get("data", "")), ""
-        case "valueBoolean":
-            return "✓" if value else "✗", ""
-        case _:
-            return str(value), ""
+    key = next((key for key in measured if key.startswith("value")), None)
+    if key is None:
+        return concept(measured.get("dataAbsentReason")), ""
+    value = measured[key]
+    read = _VALUES.get(key)
+    return (str(value), "") if read is None else read(value)
+
+
+def _quantity(value: JsonObject) -> tuple[str, str]:
+    number = f"{value.get('comparator', '')}{value.get('value', '')}"
+    return number, str(value.get("unit") or value.get("code") or "")
+
+
+def _range(value: JsonObject) -> tuple[str, str]:
+    units = (value.get(side, {}).get("unit") for side in ("low", "high"))
+    return bounds(value), str(next(filter(None, units), ""))
+
+
+def _ratio(value: JsonObject) -> tuple[str, str]:
+    sides = (value.get(side, {}).get("value", "") for side in ("numerator", "denominator"))
+    return ":".join(str(side) for side in sides), ""
+
+
+_VALUES: Final[Mapping[str, Callable[[Json], tuple[str, str]]]] = {
+    "valueQuantity": _quantity,
+    "valueCodeableConcept": lambda value: (concept(value), ""),
+    "valueRange": _range,
+    "valueRatio": _ratio,
+    "valuePeriod": lambda value: (f"{value.get('start', '')} – {value.get('end', '')}", ""),
+    "valueSampledData": lambda value: (str(value.get("data", "")), ""),
+    "valueBoolean": lambda value: ("✓" if value else "✗", ""),
+}
 
 
 def _interpretation(measured: JsonObject) -> tuple[Flag, str]:

@@ -7,7 +7,7 @@ diagnosis stands in its encounter where that is shown.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, time
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -44,7 +44,9 @@ class Event:
     @property
     def ends_same_day(self) -> bool:
         """Whether `until` is on the day of `time`."""
-        return self.time is not None and self.until is not None and self.until.at.date() == self.time.at.date()
+        return (
+            self.time is not None and self.until is not None and self.until.at.date() == self.time.at.date()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,9 @@ def _event(
     )
 
 
-def _order(event: Event) -> tuple[bool, date, bool, datetime, str]:
+def _order(event: Event) -> tuple[bool, date, bool, time, str]:
     """Newest first when reversed; within a day those without a clock time stand last."""
     if event.time is None:
-        return False, date.min, False, datetime.min, event.reference
+        return False, date.min, False, time.min, event.reference
     at = event.time.at
-    return True, at.date(), event.time.has_clock, at.replace(tzinfo=None), event.reference
+    return True, at.date(), event.time.has_clock, at.time(), event.reference

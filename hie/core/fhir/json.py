@@ -27,19 +27,27 @@ JsonObject = dict[str, Any]
 _FRACTION = re.compile(rb"\.(?:\d+0(?!\d)|0000|\d{12})")
 _LONG = re.compile(rb":\s*-?\d(?:[\d.]{15}|[\d.]*[eE])")
 
+# Every name of an object ends like this; so may some text in a string, which costs a second look.
+_NAME = re.compile(rb'"\s*:')
+_CONTAINERS = frozenset({dict, list})
 
-def loads(text: bytes | str) -> Json:
+
+def loads(text: bytes | str, *, has_unique_names: bool = True) -> Json:
     """Return the value of JSON `text`.
 
     Numbers come as int, float, or Decimal where those would not print back
     the same digits. Raises MalformedJSONError with line and column, also for
-    NaN, Infinity and lone surrogates.
+    NaN, Infinity and lone surrogates. Where the text comes from outside,
+    `has_unique_names` is False: then a name given twice in one object, which
+    FHIR forbids, is an error too and not the last one's silent win.
     """
     raw = text.encode() if isinstance(text, str) else bytes(text)
     try:
+        value = orjson.loads(raw)
+        if not has_unique_names and len(_NAME.findall(raw)) != _count_names(value):
+            json.loads(raw, object_pairs_hook=_unique)
         if _FRACTION.search(raw) is None and _LONG.search(raw) is None:
-            return orjson.loads(raw)
-        orjson.loads(raw)  # the strict grammar, before the lenient reader
+            return value
         return json.loads(raw, parse_float=_faithful, parse_int=_whole)
     except orjson.JSONDecodeError as error:
         raise MalformedJSONError(
@@ -57,6 +65,25 @@ def dumps(value: Json) -> bytes:
 def dumps_pretty(value: Json) -> bytes:
     """Return JSON indented by two spaces; Decimals keep their digits."""
     return orjson.dumps(value, default=_fragment, option=orjson.OPT_INDENT_2)
+
+
+def _count_names(value: Json) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(
+            _count_names(inner) for inner in value.values() if inner.__class__ in _CONTAINERS
+        )
+    if isinstance(value, list):
+        return sum(_count_names(inner) for inner in value if inner.__class__ in _CONTAINERS)
+    return 0
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise MalformedJSONError(f"The name `{twice}` stands twice in one object")
+    return found
 
 
 def _faithful(digits: str) -> float | Decimal:

@@ -68,3 +68,19 @@ def test_value_survives(value: object) -> None:
 def test_text_that_is_not_json_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(MalformedJSONError, match="JSON"):
         loads(text)
+
+
+TWICE = ['{"a":1,"a":1}', '{"a":{"b":[{"c":1, "c" : 2}]}}', '{"a":1.10,"b":{"x":"\\":","x":2}}']
+
+
+@pytest.mark.parametrize("text", TWICE)
+def test_name_that_stands_twice_in_one_object_is_refused(text: str) -> None:
+    with pytest.raises(MalformedJSONError, match="stands twice in one object"):
+        loads(text, has_unique_names=False)
+
+
+@given(json_values)
+def test_names_that_are_unique_pass(value: object) -> None:
+    assert loads(dumps(value), has_unique_names=False) == value
+    framed = {"text": '"a": 1, "a": 2', "inner": [value, {"text": '"b":'}]}
+    assert loads(dumps(framed), has_unique_names=False) == framed
