@@ -19,6 +19,9 @@ from hie.portal.record import Record
 # The persons looked at last, by Patient id, until the browser is closed. No name stands in it.
 RECENT_COOKIE: Final = "recent"
 _RECENT: Final = 6
+# No sign of a FHIR id, and one that a cookie takes as it is.
+_SEPARATOR: Final = "~"
+_COLOURS: Final = 8
 _LONGEST_QUERY: Final = 200
 
 
@@ -60,13 +63,10 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: ResourceSt
                 kinds=tuple(Kind) if kind is None else (kind,),
                 hospital=hospital,
             )
-            everywhere = Record(
-                transaction, store, person, zone=pages.zone, today=date.max, kinds=(), hospital=""
-            )
             page = record.page(before)
             allergies = [
                 (concept(allergy.get("code")), where, f"AllergyIntolerance/{allergy['id']}")
-                for allergy, where in everywhere.allergies()
+                for allergy, where in record.allergies()
             ]
         response = pages.render(
             request,
@@ -83,16 +83,16 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: ResourceSt
         )
         recent = dict.fromkeys(chain([person.key], _recent(request)))
         response.set_cookie(
-            RECENT_COOKIE, ".".join(list(recent)[:_RECENT]), httponly=True, samesite="strict"
+            RECENT_COOKIE, _SEPARATOR.join(list(recent)[:_RECENT]), httponly=True, samesite="strict"
         )
         return response
 
 
 def _recent(request: Request) -> Sequence[str]:
-    """Return the Patient ids of the cookie; a FHIR id may hold dots, so one with a dot is not remembered."""
-    return [each for each in request.cookies.get(RECENT_COOKIE, "").split(".") if each][:_RECENT]
+    """Return the Patient ids of the cookie."""
+    return [each for each in request.cookies.get(RECENT_COOKIE, "").split(_SEPARATOR) if each][:_RECENT]
 
 
 def _colours(person: Person) -> dict[str, int]:
     """Return the number of the badge colour by Organization id, in the order of the hospitals."""
-    return {hospital.id: number % 8 for number, hospital in enumerate(person.hospitals)}
+    return {hospital.id: number % _COLOURS for number, hospital in enumerate(person.hospitals)}

@@ -19,7 +19,7 @@ from hie.portal import timeline
 from hie.portal.elements import start
 from hie.portal.entries import READERS, Kind, ordered_by
 from hie.portal.people import Person, escape, resources
-from hie.portal.source_patient import Hospital
+from hie.portal.source_patient import Hospital, SourcePatient
 from hie.portal.timeline import Day, Event
 
 # Days that a page looks back, one after the other, until it has _ENOUGH entries.
@@ -129,18 +129,16 @@ class Record:
         self._zone = zone
         self._today = today
         self._kinds = kinds
-        members = [each for each in person.patients if hospital in {"", each.hospital.id}]
-        self._hospitals = {each.id: each.hospital for each in members}
-        self._patients = ",".join(escape(f"Patient/{each.id}") for each in members)
+        self._hospitals = {each.id: each.hospital for each in person.patients}
+        self._patients = _references(person.patients)
+        self._chosen = _references(each for each in person.patients if hospital in {"", each.hospital.id})
         # A prescription tells of its order, so orders are not read without prescriptions.
         read = [*kinds, Kind.MEDICATION] if Kind.ORDER in kinds and Kind.MEDICATION not in kinds else kinds
         self._streams = [stream for kind in read for stream in STREAMS[kind]]
 
     def allergies(self) -> list[tuple[JsonObject, Hospital]]:
-        """Return every AllergyIntolerance with its hospital; those entered in error are left out."""
-        if not self._patients:
-            return []
-        pages = self._pages("AllergyIntolerance", [("_count", str(_COUNT))])
+        """Return every AllergyIntolerance of all hospitals; those entered in error are left out."""
+        pages = self._pages("AllergyIntolerance", [("_count", str(_COUNT))], self._patients)
         found = [each for page in pages for each in resources(page)]
         return [
             (each, self._hospital(str(each.get("patient", {}).get("reference", "")).rpartition("/")[2]))
@@ -150,7 +148,7 @@ class Record:
 
     def page(self, before: date | None) -> RecordPage:
         """Return the page of the days before `before`; the newest when it is None."""
-        if not self._patients:
+        if not self._chosen:
             return RecordPage((), None)
         found = _Found()
         undated = self._undated(found)
@@ -279,11 +277,13 @@ class Record:
                 page = self._store.search(self._transaction, kind, [("_id", listed), ("_count", str(_COUNT))])
                 found.know(resources(page))
 
-    def _pages(self, resource_type: str, parameters: list[tuple[str, str]]) -> Iterator[SearchPage]:
+    def _pages(
+        self, resource_type: str, parameters: list[tuple[str, str]], patients: str | None = None
+    ) -> Iterator[SearchPage]:
         cursor: list[tuple[str, str]] = []
         while True:
             page = self._store.search(
-                self._transaction, resource_type, [("patient", self._patients), *parameters, *cursor]
+                self._transaction, resource_type, [("patient", patients or self._chosen), *parameters, *cursor]
             )
             yield page
             if page.next_cursor is None:
@@ -300,6 +300,10 @@ class Record:
 
 def _reference(resource: JsonObject) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _references(patients: Iterable[SourcePatient]) -> str:
+    return ",".join(escape(f"Patient/{each.id}") for each in patients)
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
