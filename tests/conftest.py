@@ -1,7 +1,5 @@
 """What every test may ask for: a real database, other people's data, the full size."""
 
-import importlib
-import importlib.util
 import os
 import uuid
 from collections.abc import Iterator
@@ -11,11 +9,11 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
-from sqlalchemy import create_engine
-from sqlmodel import SQLModel
+from sqlalchemy.engine import make_url
 
 from hie.core.db import embedded
 from hie.core.db.database import Database
+from hie.migrations import upgrade
 
 ROOT = Path(__file__).resolve().parent.parent
 IS_FULL = os.environ.get("HIE_TEST_FULL") == "1"
@@ -62,7 +60,7 @@ def template(server_url: str) -> str:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
             draft = name + "_draft"
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
-            _make_schema(_with_database(server_url, draft))
+            upgrade(_with_database(server_url, draft))
             connection.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name))
             )
@@ -91,23 +89,4 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def _with_database(url: str, name: str) -> str:
-    from sqlalchemy.engine import make_url
-
     return make_url(url).set(database=name).render_as_string(hide_password=False)
-
-
-def _make_schema(url: str) -> None:
-    for module in (
-        "hie.core.outbox",
-        "fhir_server.tables",
-        "hl7_gateway.tables",
-        "booking.tables",
-        "analytics.tables",
-    ):
-        if importlib.util.find_spec(module):
-            importlib.import_module(module)
-    from sqlalchemy.engine import make_url
-
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-    SQLModel.metadata.create_all(engine)
-    engine.dispose()
