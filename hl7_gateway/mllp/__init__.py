@@ -1,0 +1,1 @@
+"""MLLP: HL7 v2 messages over TCP, framed and acknowledged."""
