@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from fhir_server.router import build_router
 from hie import wiring
+from hie.core import logs
 from hie.core.settings import Settings
 from hie.core.web import errors
 
@@ -24,7 +25,9 @@ _HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
 
 def create() -> FastAPI:
     """Return the application of the settings in the environment; what a server process calls."""
-    return build(wiring.build(Settings()))
+    settings = Settings()
+    logs.configure(settings.log_level)
+    return build(wiring.build(settings))
 
 
 def build(exchange: wiring.Exchange) -> FastAPI:

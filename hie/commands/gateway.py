@@ -14,10 +14,12 @@ def run(
 ) -> None:
     """Listen for HL7 v2 over MLLP and store what arrives."""
     from hie import wiring
+    from hie.core import logs
     from hie.core.settings import Settings
     from hie.processes import Child, Supervisor
 
     settings = Settings()
+    logs.configure(settings.log_level)
     count = processes or settings.gateway_processes
     if count == 1:
         with wiring.build(settings) as exchange:

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         None, description="Celery broker URL (redis:// or amqp://); empty: the database carries the queue"
     )
     var_dir: Path = Field(Path("var"), description="Directory of the embedded database, logs and demo data")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="What the processes log to standard error"
+    )
     host: str = Field("127.0.0.1", description="Address that HTTP listens on; loopback only")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="HTTP port")
     web_processes: Annotated[int, Field(ge=1)] = Field(1, description="HTTP server processes")

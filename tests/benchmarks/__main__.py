@@ -12,6 +12,11 @@ import platform
 import time
 from pathlib import Path
 
+from hie.core.db import embedded
+
+# The embedded server that the benchmarks share.
+SERVER = Path(__file__).resolve().parents[2] / "var" / "bench" / "postgres"
+
 
 def _names() -> list[str]:
     return sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
@@ -19,7 +24,9 @@ def _names() -> list[str]:
 
 def _cpu() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 def main() -> None:
@@ -28,11 +35,15 @@ def main() -> None:
     parser.add_argument("--size", choices=("small", "full"), default="small")
     arguments = parser.parse_args()
     print(f"{_cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}, size {arguments.size}")
-    for name in arguments.names or _names():
-        print(f"\n== {name}", flush=True)
-        began = time.perf_counter()
-        importlib.import_module(f"tests.benchmarks.bench_{name}").main(arguments.size)
-        print(f"-- {name}: {time.perf_counter() - began:.1f} s", flush=True)
+    try:
+        for name in arguments.names or _names():
+            print(f"\n== {name}", flush=True)
+            began = time.perf_counter()
+            importlib.import_module(f"tests.benchmarks.bench_{name}").main(arguments.size)
+            print(f"-- {name}: {time.perf_counter() - began:.1f} s", flush=True)
+    finally:
+        if SERVER.exists():
+            embedded.stop(SERVER)
 
 
 if __name__ == "__main__":
