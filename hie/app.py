@@ -14,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from fhir_server.router import build_router
 from hie import wiring
-from hie.core import logs
+from hie.core import garbage, logs
 from hie.core.settings import Settings
 from hie.core.web import errors
 
@@ -35,6 +35,7 @@ def build(exchange: wiring.Exchange) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        garbage.settle()
         # One thread for each connection: more would only wait for one another.
         anyio.to_thread.current_default_thread_limiter().total_tokens = exchange.settings.database_pool
         yield

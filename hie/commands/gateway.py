@@ -14,7 +14,7 @@ def run(
 ) -> None:
     """Listen for HL7 v2 over MLLP and store what arrives."""
     from hie import wiring
-    from hie.core import logs
+    from hie.core import garbage, logs
     from hie.core.settings import Settings
     from hie.processes import Child, Supervisor
 
@@ -23,7 +23,9 @@ def run(
     count = processes or settings.gateway_processes
     if count == 1:
         with wiring.build(settings) as exchange:
-            exchange.gateway().run()
+            gateway = exchange.gateway()
+            garbage.settle()
+            gateway.run()
         return
     # The embedded server is started once here, not by each child at the same time.
     wiring.url_of(settings)

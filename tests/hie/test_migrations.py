@@ -19,6 +19,8 @@ UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE s
 UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 UNION ALL SELECT 'sequence', sequencename, '', data_type::text FROM pg_sequences WHERE schemaname = 'public'
+UNION ALL SELECT 'statistics', stxrelid::regclass::text, stxname, pg_get_statisticsobjdef(oid)
+FROM pg_statistic_ext WHERE stxnamespace = 'public'::regnamespace
 UNION ALL SELECT 'options', relname, '', reloptions::text FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND reloptions IS NOT NULL
 ORDER BY 1, 2, 3

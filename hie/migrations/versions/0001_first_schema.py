@@ -338,3 +338,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("state = 'booked'"),
     )
+    op.execute("CREATE STATISTICS ix_token_param_code (mcv, ndistinct) ON param, code_hash FROM ix_token")
+    op.execute(
+        "CREATE STATISTICS ix_reference_param_target (mcv, ndistinct) ON param, target_hash FROM ix_reference"
+    )

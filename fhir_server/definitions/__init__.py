@@ -1,0 +1,1 @@
+"""What FHIR R4 defines, as tables: resource types, search parameters, elements."""

@@ -1,0 +1,165 @@
+"""The registry of search parameters: which a type has, of which kind, over which elements.
+
+Reads `search_parameters.json` (made by `search_parameters_extract`), adds to
+each type the parameters of Resource and DomainResource, and holds no logic of
+indexing or searching (https://hl7.org/fhir/R4/searchparameter-registry.html).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
+
+import orjson
+
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.index.hashing import param_id
+from hie.core.fhir.json import JsonObject
+
+SearchParamType = Literal[
+    "number", "date", "string", "token", "reference", "composite", "quantity", "uri", "special"
+]
+# The target that stands for all types.
+ANY_RESOURCE: Final = "Resource"
+# Not DomainResources (https://hl7.org/fhir/R4/resource.html).
+_PLAIN_RESOURCES: Final = frozenset({"Binary", "Bundle", "Parameters"})
+_HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameter:
+    """One search parameter of one resource type.
+
+    `url` is the canonical of its definition; `expression` is FHIRPath, empty where it has none (`_text`);
+    `components` of a composite are (code, expression relative to `expression`);
+    `number` is what stands for it in the index tables' `param`.
+    """
+
+    resource_type: str
+    code: str
+    type: SearchParamType
+    url: str
+    expression: str
+    targets: tuple[str, ...]
+    components: tuple[tuple[str, str], ...]
+    number: int
+
+    def may_target(self, resource_type: str) -> bool:
+        """Return whether a reference that this parameter follows may lead to `resource_type`."""
+        return resource_type in self.targets or ANY_RESOURCE in self.targets
+
+
+class SearchParameterRegistry:
+    """Every search parameter, by resource type and code."""
+
+    def __init__(self, definitions: Mapping[str, Mapping[str, JsonObject]]) -> None:
+        """Take type -> code -> {type, id, expression, target, component} as the file has them."""
+        self._definitions = definitions
+        self._types: dict[str, Mapping[str, SearchParameter]] = {}
+
+    def of(self, resource_type: str) -> Mapping[str, SearchParameter]:
+        """Return code -> parameter of `resource_type`, common ones included, sorted by code."""
+        found = self._types.get(resource_type)
+        if found is None:
+            merged = dict(self._definitions.get("Resource", {}))
+            if resource_type not in _PLAIN_RESOURCES:
+                merged |= self._definitions.get("DomainResource", {})
+            merged |= self._definitions.get(resource_type, {})
+            found = MappingProxyType(
+                {code: _parameter(resource_type, code, merged[code]) for code in sorted(merged)}
+            )
+            self._types[resource_type] = found
+        return found
+
+
+@cache
+def load_registry() -> SearchParameterRegistry:
+    """Return the registry of R4 4.0.1."""
+    return SearchParameterRegistry(_read("search_parameters.json")["parameters"])
+
+
+class ElementTypes:
+    """Which elements a type has, and of which types they are (R4's StructureDefinitions)."""
+
+    def __init__(
+        self,
+        types: Mapping[str, Mapping[str, str]],
+        systems: Mapping[str, str],
+        summary: Mapping[str, Mapping[str, list[str]]],
+    ) -> None:
+        """Take the three parts of the file.
+
+        `types`: type or backbone path -> element -> types; `systems`: path ->
+        system of a required binding; `summary`: resource type -> its elements
+        in a summary and its required elements.
+        """
+        self._types = types
+        self._systems = systems
+        self._summary = summary
+
+    def children(self, parent: str, name: str) -> list[tuple[str, str]]:
+        """Return the (JSON key, type) pairs of element `name` of type or backbone path `parent`.
+
+        A choice element gives one pair for each type: `value` of Observation
+        gives ("valueQuantity", "Quantity") and so on. Empty when there is none.
+        """
+        elements = self._types.get(parent, {})
+        kind = elements.get(name)
+        if kind is not None:
+            return [(name, each) for each in kind.split("|")]
+        choice = elements.get(f"{name}[x]", "")
+        return [(name + each[0].upper() + each[1:], each) for each in choice.split("|") if each]
+
+    def system_of(self, path: str) -> str | None:
+        """Return the system of the codes of ``Patient.gender``, None where no single one is required."""
+        return self._systems.get(path)
+
+    def summary_of(self, resource_type: str) -> frozenset[str]:
+        """Return the JSON names right below `resource_type` that its summary has (isSummary)."""
+        return self._names(resource_type, "summary")
+
+    def required_of(self, resource_type: str) -> frozenset[str]:
+        """Return the JSON names right below `resource_type` that it must have (min > 0)."""
+        return self._names(resource_type, "required")
+
+    def _names(self, resource_type: str, part: str) -> frozenset[str]:
+        return frozenset(
+            key
+            for name in self._summary.get(resource_type, {}).get(part, ())
+            for key, _ in self.children(resource_type, name.removesuffix("[x]"))
+        )
+
+
+@cache
+def load_element_types() -> ElementTypes:
+    """Return the elements of R4 4.0.1."""
+    content = _read("search_parameters_elements.json")
+    return ElementTypes(content["types"], content["systems"], content["summary"])
+
+
+def type_number(resource_type: str) -> int | None:
+    """Return what stands for `resource_type` in the tables' smallint columns, None for no R4 type."""
+    return _TYPE_NUMBERS.get(resource_type)
+
+
+_TYPE_NUMBERS: Final = {name: number for number, name in enumerate(R4_RESOURCE_TYPES, start=1)}
+
+
+def _parameter(resource_type: str, code: str, entry: JsonObject) -> SearchParameter:
+    return SearchParameter(
+        resource_type,
+        code,
+        entry["type"],
+        f"http://hl7.org/fhir/SearchParameter/{entry['id']}",
+        entry.get("expression", ""),
+        tuple(entry.get("target", ())),
+        tuple((part[0], part[1]) for part in entry.get("component", ())),
+        param_id(resource_type, code),
+    )
+
+
+def _read(name: str) -> JsonObject:
+    content: JsonObject = orjson.loads((_HERE / name).read_bytes())
+    return content

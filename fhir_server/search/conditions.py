@@ -1,0 +1,178 @@
+"""The syntax tree of a search: conditions on one resource, ready to be compiled.
+
+Values are already what the index tables hold (hashes, spans, normal forms);
+nothing here knows SQL.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from fhir_server.search.syntax import Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class TokenValue:
+    """A token; None stands for any code (``system|``) or any system (``code``)."""
+
+    code_hash: int | None
+    system_hash: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIs:
+    """The parameter has one of `values`."""
+
+    param: int
+    values: tuple[TokenValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceIs:
+    """The parameter points at one of `targets` (hashes)."""
+
+    param: int
+    targets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StringIs:
+    """The parameter has a text that starts with, is exactly or contains one of `values`.
+
+    `values` are in normal form but for "exact"; `windows` is the param of long texts' windows.
+    """
+
+    param: int
+    windows: int
+    mode: Literal["start", "exact", "contains"]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A date to compare with: [low, high) is what it covers; of "ap" it is widened already."""
+
+    prefix: Prefix
+    low: datetime
+    high: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DateIs:
+    """The parameter has a span that compares to one of `values` as its prefix says."""
+
+    param: int
+    values: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number to compare with: `value` as written, [low, high) its implicit range; of "ap" widened already.
+
+    `unit` is (system, code) hashes; system None is any, the whole None is any unit.
+    """
+
+    prefix: Prefix
+    value: Decimal
+    low: Decimal
+    high: Decimal
+    unit: tuple[int | None, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberIs:
+    """The parameter has a number that compares to one of `values`."""
+
+    param: int
+    values: tuple[Amount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityIs:
+    """The parameter has a quantity that compares to one of `values`."""
+
+    param: int
+    values: tuple[Amount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UriIs:
+    """The parameter has one of the URIs `values`, or one below one of them."""
+
+    param: int
+    values: tuple[str, ...]
+    is_below: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IdIs:
+    """The resource's logical id is one of `ids`."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LastUpdatedIs:
+    """meta.lastUpdated compares to one of `values`."""
+
+    values: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The parameter has any value; `table` is the index table it stands in."""
+
+    param: int
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The condition does not hold."""
+
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of the conditions holds."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The parameter points at a resource of type `target` (its number) for which `condition` holds."""
+
+    param: int
+    target: int
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """A resource of type `source` for which `condition` holds points by `param` at this one of type `own`."""
+
+    param: int
+    source: int
+    own: int
+    condition: "Condition"
+
+
+Condition = (
+    TokenIs
+    | ReferenceIs
+    | StringIs
+    | DateIs
+    | NumberIs
+    | QuantityIs
+    | UriIs
+    | IdIs
+    | LastUpdatedIs
+    | Present
+    | Not
+    | AnyOf
+    | Chain
+    | Has
+)

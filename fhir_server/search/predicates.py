@@ -1,0 +1,217 @@
+"""What a condition says of one row of its index table.
+
+Pure translation of comparison rules (https://hl7.org/fhir/R4/search.html#prefix)
+to SQL; which table is walked, and in which order, is for `compile`.
+"""
+
+from typing import Final
+
+from fhir_server.index.hashing import hash64
+from fhir_server.index.normal_form import LONGEST, normal_form
+from fhir_server.index.uris import LONGEST as LONGEST_URI
+from fhir_server.search.conditions import (
+    Amount,
+    DateIs,
+    NumberIs,
+    Present,
+    QuantityIs,
+    ReferenceIs,
+    Span,
+    StringIs,
+    TokenIs,
+    TokenValue,
+    UriIs,
+)
+from fhir_server.search.sql import Sql, any_of
+
+RowCondition = TokenIs | ReferenceIs | StringIs | DateIs | NumberIs | QuantityIs | UriIs | Present
+
+# No text that begins with a prefix sorts after prefix + the last code point (collation "C").
+_LAST: Final = "\U0010ffff"
+
+
+def table_of(condition: RowCondition) -> str:
+    """Return the name of the index table that answers `condition`."""
+    if isinstance(condition, Present):
+        return condition.table
+    return _TABLES[type(condition)]
+
+
+def row_predicate(condition: RowCondition, row: str) -> Sql:  # noqa: PLR0911 - one a kind of condition
+    """Return what is true of the rows, under the alias `row`, that satisfy `condition`."""
+    match condition:
+        case TokenIs():
+            return _token(condition, row)
+        case ReferenceIs():
+            return _in(row, condition.param, "target_hash", list(condition.targets))
+        case StringIs():
+            return _string(condition, row)
+        case UriIs(is_below=False):
+            return _in(row, condition.param, "uri_hash", [hash64(value) for value in condition.values])
+        case UriIs():
+            return _with_param(condition.param, row, [_below(value, row) for value in condition.values])
+        case DateIs():
+            return _with_param(condition.param, row, [_span(value, row) for value in condition.values])
+        case NumberIs():
+            return _with_param(condition.param, row, [_amount(value, row) for value in condition.values])
+        case QuantityIs():
+            return _with_param(condition.param, row, [_quantity(value, row) for value in condition.values])
+        case Present():
+            return Sql(f"{row}.param = %s", (condition.param,))
+
+
+def instant_predicate(value: Span, column: str) -> Sql:
+    """Return how the instant in `column` compares to `value`."""
+    text, bounds = {
+        "eq": (f"{column} >= %s AND {column} < %s", (value.low, value.high)),
+        "ap": (f"{column} >= %s AND {column} < %s", (value.low, value.high)),
+        "ne": (f"({column} < %s OR {column} >= %s)", (value.low, value.high)),
+        "gt": (f"{column} >= %s", (value.high,)),
+        "sa": (f"{column} >= %s", (value.high,)),
+        "lt": (f"{column} < %s", (value.low,)),
+        "eb": (f"{column} < %s", (value.low,)),
+        "ge": (f"{column} >= %s", (value.low,)),
+        "le": (f"{column} < %s", (value.high,)),
+    }[value.prefix]
+    return Sql(text, bounds)
+
+
+def branches_of(condition: TokenIs | ReferenceIs | UriIs, row: str) -> list[Sql]:
+    """Return `condition` as alternatives, each of which one index range answers newest first.
+
+    Empty when there is no such form (``system|``, `:below`).
+    """
+    match condition:
+        case ReferenceIs():
+            return [_in(row, condition.param, "target_hash", [each]) for each in condition.targets]
+        case UriIs():
+            if condition.is_below:
+                return []
+            return [_in(row, condition.param, "uri_hash", [hash64(each)]) for each in condition.values]
+        case TokenIs():
+            by_code: dict[int, list[TokenValue]] = {}
+            for value in condition.values:
+                if value.code_hash is None:
+                    return []
+                by_code.setdefault(value.code_hash, []).append(value)
+            return [_token(TokenIs(condition.param, tuple(values)), row) for values in by_code.values()]
+
+
+def _token(condition: TokenIs, row: str) -> Sql:
+    codes = list(dict.fromkeys(value.code_hash for value in condition.values))
+    systems = {value.system_hash for value in condition.values}
+    if None in codes:
+        return _with_param(condition.param, row, [_token_value(value, row) for value in condition.values])
+    found = _in(row, condition.param, "code_hash", codes)
+    if systems == {None}:
+        return found
+    if len(systems) == 1:
+        return Sql(f"{found.text} AND {row}.system_hash = %s", (*found.params, systems.pop()))
+    exact = any_of(_token_value(value, row) for value in condition.values)
+    return Sql(f"{found.text} AND {exact.text}", found.params + exact.params)
+
+
+def _token_value(value: TokenValue, row: str) -> Sql:
+    if value.code_hash is None:
+        return Sql(f"{row}.system_hash = %s", (value.system_hash,))
+    if value.system_hash is None:
+        return Sql(f"{row}.code_hash = %s", (value.code_hash,))
+    return Sql(f"{row}.code_hash = %s AND {row}.system_hash = %s", (value.code_hash, value.system_hash))
+
+
+def _in(row: str, param: int, column: str, hashes: list[int | None] | list[int]) -> Sql:
+    if len(hashes) == 1:
+        return Sql(f"{row}.param = %s AND {row}.{column} = %s", (param, hashes[0]))
+    return Sql(f"{row}.param = %s AND {row}.{column} = ANY(%s::bigint[])", (param, hashes))
+
+
+def _with_param(param: int, row: str, values: list[Sql]) -> Sql:
+    either = any_of(values)
+    return Sql(f"{row}.param = %s AND {either.text}", (param, *either.params))
+
+
+def _string(condition: StringIs, row: str) -> Sql:
+    if condition.mode == "contains":
+        either = any_of(Sql(f"strpos({row}.norm, %s) > 0", (value,)) for value in condition.values)
+        return Sql(
+            f"{row}.param = ANY(%s::int[]) AND {either.text}",
+            ([condition.param, condition.windows], *either.params),
+        )
+    if condition.mode == "exact":
+        return _with_param(
+            condition.param,
+            row,
+            [
+                Sql(f"{row}.norm = %s AND {row}.exact = %s", (normal_form(value)[:LONGEST], value))
+                for value in condition.values
+            ],
+        )
+    return _with_param(condition.param, row, [_prefix(f"{row}.norm", value) for value in condition.values])
+
+
+def _prefix(column: str, value: str) -> Sql:
+    return Sql(f"{column} >= %s AND {column} < %s", (value, value + _LAST))
+
+
+def _below(value: str, row: str) -> Sql:
+    path = value if value.endswith("/") else f"{value}/"
+    below = _prefix(f"{row}.uri", path[:LONGEST_URI])
+    return Sql(f"({row}.uri = %s OR ({below.text}))", (value[:LONGEST_URI], *below.params))
+
+
+def _span(value: Span, row: str) -> Sql:
+    """Compare the span [lo, hi) of a row; the last of "eq" only narrows the range of the index."""
+    lo, hi = f"{row}.lo", f"{row}.hi"
+    low, high = value.low, value.high
+    text, bounds = {
+        "eq": (f"{lo} >= %s AND {hi} <= %s AND {lo} < %s", (low, high, high)),
+        "ne": (f"({lo} < %s OR {hi} > %s)", (low, high)),
+        "gt": (f"{hi} > %s", (high,)),
+        "lt": (f"{lo} < %s", (low,)),
+        "ge": (f"({lo} >= %s OR {hi} > %s)", (low, high)),
+        "le": (f"({lo} < %s OR {hi} <= %s)", (low, high)),
+        "sa": (f"{lo} >= %s", (high,)),
+        "eb": (f"{hi} <= %s", (low,)),
+        "ap": (f"{lo} < %s AND {hi} > %s", (high, low)),
+    }[value.prefix]
+    return Sql(text, bounds)
+
+
+def _amount(value: Amount, row: str) -> Sql:
+    """Compare the numbers from lo to hi of a row, both included; without prefix by implicit precision."""
+    lo, hi = f"{row}.lo", f"{row}.hi"
+    text, bounds = {
+        "eq": (f"{lo} >= %s AND {hi} < %s AND {lo} < %s", (value.low, value.high, value.high)),
+        "ne": (f"({lo} < %s OR {hi} >= %s)", (value.low, value.high)),
+        "gt": (f"{hi} > %s", (value.value,)),
+        "lt": (f"{lo} < %s", (value.value,)),
+        "ge": (f"{hi} >= %s", (value.value,)),
+        "le": (f"{lo} <= %s", (value.value,)),
+        "sa": (f"{lo} > %s", (value.value,)),
+        "eb": (f"{hi} < %s", (value.value,)),
+        "ap": (f"{lo} <= %s AND {hi} >= %s", (value.high, value.low)),
+    }[value.prefix]
+    return Sql(text, bounds)
+
+
+def _quantity(value: Amount, row: str) -> Sql:
+    amount = _amount(value, row)
+    if value.unit is None:
+        return amount
+    system, code = value.unit
+    if system is None:
+        unit = Sql(f"({row}.code_hash = %s OR {row}.unit_hash = %s)", (code, code))
+    else:
+        unit = Sql(f"{row}.system_hash = %s AND {row}.code_hash = %s", (system, code))
+    return Sql(f"{amount.text} AND {unit.text}", amount.params + unit.params)
+
+
+_TABLES: Final[dict[type, str]] = {
+    TokenIs: "ix_token",
+    ReferenceIs: "ix_reference",
+    StringIs: "ix_string",
+    DateIs: "ix_date",
+    NumberIs: "ix_number",
+    QuantityIs: "ix_quantity",
+    UriIs: "ix_uri",
+}

@@ -1,0 +1,159 @@
+"""The parameters that say how a search answers, not what it matches.
+
+`_sort _count _include _revinclude _total _summary _elements`, and `_cursor`,
+which `next` links carry (https://hl7.org/fhir/R4/search.html#return). `_format`
+and `_pretty` are for the router.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from fhir_server.definitions.search_parameters import SearchParameter, type_number
+from fhir_server.search.conditions import Condition
+from fhir_server.search.query import Include, Query, SortKey, Summary, Total
+from fhir_server.search.syntax import split_list, split_name
+from hie.core.errors import MalformedSearchError
+
+RESULT_PARAMETERS: Final = frozenset(
+    {
+        "_count",
+        "_cursor",
+        "_elements",
+        "_format",
+        "_include",
+        "_pretty",
+        "_revinclude",
+        "_sort",
+        "_summary",
+        "_total",
+    }
+)
+_TOTALS: Final[dict[str, Total]] = {"none": "none", "estimate": "estimate", "accurate": "accurate"}
+_SUMMARIES: Final[dict[str, Summary]] = {
+    "false": "false",
+    "true": "true",
+    "text": "text",
+    "data": "data",
+    "count": "count",
+}
+_COLUMNS: Final = frozenset({"_id", "_lastUpdated"})
+_T = TypeVar("_T")
+# type:parameter:target
+_INCLUDE_PARTS: Final = (2, 3)
+
+# Looks up a parameter by type and code; raises UnknownSearchParameterError naming the third.
+Known = Callable[[str, str, str], SearchParameter]
+# The reference parameters of a type.
+References = Callable[[str], tuple[SearchParameter, ...]]
+
+
+class ResultParameters:
+    """Collects the result parameters of one search."""
+
+    def __init__(
+        self,
+        resource_type: str,
+        known: Known,
+        references: References,
+        *,
+        page_size: int,
+        page_size_limit: int,
+    ) -> None:
+        """Take the type that is searched, the look-ups, and the default and largest `_count`."""
+        self._references = references
+        self._type = resource_type
+        self._known = known
+        self._limit = page_size_limit
+        self._count = min(page_size, page_size_limit)
+        self._sort: list[SortKey] = []
+        self._includes: list[Include] = []
+        self._total: Total = "none"
+        self._summary: Summary = "false"
+        self._elements: list[str] = []
+        self._cursor: str | None = None
+
+    def read(self, name: str, value: str) -> None:
+        """Take one ``name=value``; raises MalformedSearchError or UnknownSearchParameterError."""
+        parts = split_name(name)
+        if parts.modifier and not (
+            parts.code in {"_include", "_revinclude"} and parts.modifier in {"iterate", "recurse"}
+        ):
+            raise MalformedSearchError(f"`{parts.code}` has no modifier `:{parts.modifier}`", expression=name)
+        match parts.code:
+            case "_count":
+                self._count = self._read_count(value)
+            case "_sort":
+                self._sort = [self._sort_key(each) for each in split_list(value)]
+            case "_include" | "_revinclude":
+                self._includes.append(
+                    self._include(
+                        value, is_reverse=parts.code == "_revinclude", is_iterated=bool(parts.modifier)
+                    )
+                )
+            case "_total":
+                self._total = _one_of("_total", value, _TOTALS)
+            case "_summary":
+                self._summary = _one_of("_summary", value, _SUMMARIES)
+            case "_elements":
+                self._elements = [each.removeprefix(f"{self._type}.") for each in split_list(value)]
+            case "_cursor":
+                self._cursor = value
+
+    def query(
+        self,
+        conditions: tuple[Condition, ...],
+        applied: tuple[tuple[str, str], ...],
+        unknown: tuple[str, ...],
+    ) -> Query:
+        """Return the whole search."""
+        return Query(
+            self._type,
+            conditions,
+            tuple(self._sort),
+            self._count,
+            tuple(self._includes),
+            self._total,
+            self._summary,
+            tuple(self._elements),
+            self._cursor,
+            applied,
+            unknown,
+        )
+
+    def _read_count(self, value: str) -> int:
+        if not (value.isascii() and value.isdecimal()):
+            raise MalformedSearchError(f"`_count` is `{value}`, not a whole number", expression="_count")
+        # A server may return fewer than asked for (https://hl7.org/fhir/R4/search.html#count).
+        return min(int(value[:9]), self._limit)
+
+    def _sort_key(self, text: str) -> SortKey:
+        is_descending = text.startswith("-")
+        code = text.removeprefix("-")
+        if code in _COLUMNS:
+            return SortKey(code, None, is_descending)
+        return SortKey(code, self._known(self._type, code, code), is_descending)
+
+    def _include(self, value: str, *, is_reverse: bool, is_iterated: bool) -> Include:
+        name = "_revinclude" if is_reverse else "_include"
+        parts = [self._type, "*"] if value == "*" and not is_reverse else value.split(":")
+        if len(parts) not in _INCLUDE_PARTS or type_number(parts[0]) is None:
+            raise MalformedSearchError(
+                f"`{name}={value}` is not Type:parameter or Type:parameter:Type", expression=name
+            )
+        target = parts[2] if len(parts) == _INCLUDE_PARTS[1] else ""
+        if target and type_number(target) is None:
+            raise MalformedSearchError(
+                f"`{name}={value}`: `{target}` is not a resource type", expression=name
+            )
+        if parts[1] == "*":
+            return Include(value, self._references(parts[0]), target, is_reverse, is_iterated)
+        parameter = self._known(parts[0], parts[1], value)
+        if parameter.type != "reference":
+            raise MalformedSearchError(f"`{name}={value}`: `{parts[1]}` is not a reference", expression=name)
+        return Include(value, (parameter,), target, is_reverse, is_iterated)
+
+
+def _one_of(name: str, value: str, choices: Mapping[str, _T]) -> _T:
+    if value not in choices:
+        raise MalformedSearchError(f"`{name}` is `{value}`, not one of {', '.join(choices)}", expression=name)
+    return choices[value]

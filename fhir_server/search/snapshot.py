@@ -1,0 +1,106 @@
+"""What the first page of a search could see, so that the next pages show the same.
+
+Sequence numbers are given out before their transactions commit: a version may
+appear with a lower number than one that was seen before. While other
+transactions are under way, a snapshot therefore lists the latest versions that
+were visible; all before them count as visible. (A writer locks the resources it
+changes before it numbers their versions, so it is known to be under way.) Transactions that stay open while
+WINDOW further versions are numbered are beyond what it can tell apart.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from fhir_server.search.sql import Sql, joined
+
+# A gateway's batch holds some hundreds of versions; eight of them at once stay below.
+WINDOW: Final = 20_000
+# At most so many versions of the searched type are listed; a cursor stays below 4 kB.
+_MOST_LISTED: Final = 1_000
+# Whether the snapshot of a statement knows of transactions that had not ended.
+UNDER_WAY: Final = "pg_snapshot_xmin(pg_current_snapshot()) < pg_snapshot_xmax(pg_current_snapshot())"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Versions up to `floor` are visible; of later ones those in `listed`, ascending."""
+
+    floor: int
+    listed: tuple[int, ...] = ()
+
+    def seen(self, column: str) -> Sql:
+        """Return whether the version whose number is in `column` is visible."""
+        if not self.listed:
+            return Sql(f"{column} <= %s", (self.floor,))
+        return Sql(f"({column} <= %s OR {column} = ANY(%s::bigint[]))", (self.floor, list(self.listed)))
+
+    def pack(self) -> bytes:
+        """Return the snapshot as few bytes: the floor, then the distances to each listed version."""
+        numbers = [self.floor, *(after - before for before, after in pairwise((self.floor, *self.listed)))]
+        return zlib.compress(b"".join(_variable_length(number) for number in numbers), 9)
+
+
+def unpack(packed: bytes) -> Snapshot:
+    """Return the snapshot that `pack` wrote; raises ValueError for anything else."""
+    try:
+        raw = zlib.decompress(packed)
+    except zlib.error as error:
+        raise ValueError("not a snapshot") from error
+    numbers, number, shift = [], 0, 0
+    for byte in raw:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:  # noqa: PLR2004 - the top bit says that the number goes on
+            numbers.append(number)
+            number = shift = 0
+    if not numbers or shift:
+        raise ValueError("not a snapshot")
+    total = numbers[0]
+    listed = []
+    for distance in numbers[1:]:
+        total += distance
+        listed.append(total)
+    return Snapshot(numbers[0], tuple(listed))
+
+
+def visible_versions(type_number: int, is_wanted: Sql) -> Sql:
+    """Return a SELECT of (latest, recent): the latest visible version of the type, and those to list.
+
+    `recent` is null unless `is_wanted` and other transactions are under way.
+    """
+    return joined(
+        "",
+        [
+            Sql(f"SELECT w.latest, CASE WHEN {UNDER_WAY} AND "),
+            is_wanted,
+            Sql(
+                " THEN ARRAY(SELECT s.seq FROM resource s WHERE s.type = %s AND s.seq > w.latest - %s"
+                " ORDER BY s.seq DESC LIMIT %s) END AS recent"
+                " FROM (SELECT coalesce(max(seq), 0) AS latest FROM resource WHERE type = %s) AS w",
+                (type_number, WINDOW, _MOST_LISTED, type_number),
+            ),
+        ],
+    )
+
+
+def snapshot_of(latest: int, recent: Sequence[int] | None) -> Snapshot:
+    """Return the snapshot that a row of `visible_versions` describes."""
+    if recent is None:
+        return Snapshot(latest)
+    ascending = sorted(recent)
+    if len(ascending) < _MOST_LISTED:
+        return Snapshot(max(latest - WINDOW, 0), tuple(ascending))
+    return Snapshot(ascending[0], tuple(ascending[1:]))
+
+
+def _variable_length(number: int) -> bytes:
+    """Return `number` in groups of seven bits, the lowest first, all but the last marked (LEB128)."""
+    groups = bytearray()
+    while number >= 0x80:  # noqa: PLR2004 - what seven bits hold
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)

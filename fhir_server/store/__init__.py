@@ -1,0 +1,1 @@
+"""The versioned store: statements that read and write resources, their versions and index rows."""

@@ -1,0 +1,235 @@
+"""Writes versions of resources, set-based: one statement for any number of resources.
+
+Every part is a data-modifying CTE of that statement, so that a write costs one
+round trip and one preparation. The caller has locked the resources and numbered
+the versions. Superseded versions go to `resource_history`, copied inside the
+database; index rows are those of the current version only. The parts see the
+tables as they were before: what is deleted and what is inserted never meet.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+
+from fhir_server.index.hashing import reference_key
+from fhir_server.index.rows import IndexRows
+from fhir_server.store.arrays import BigInts, Blobs, Bools, Ints, SmallInts, Texts, Timestamps
+from fhir_server.store.identity import TYPE_NAME
+from fhir_server.store.lookup import Key
+from fhir_server.tables import INDEX_TABLES
+
+_INSERT = """
+INSERT INTO resource
+    (rid, type, id, key_hash, version, seq, method, is_deleted, last_updated, digest, body)
+SELECT rid, type, id, key_hash, version, seq, method, is_deleted, %s, digest, body
+FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    AS v (rid, type, id, key_hash, version, seq, method, is_deleted, digest, body)
+"""
+
+_SUPERSEDE = """
+INSERT INTO resource_history (rid, version, seq, method, is_deleted, last_updated, body)
+SELECT rid, version, seq, method, is_deleted, last_updated, body
+FROM resource WHERE rid = ANY(%s)
+"""
+
+_UPDATE = """
+UPDATE resource r
+SET version = v.version, seq = v.seq, method = v.method, is_deleted = v.is_deleted,
+    last_updated = %s, digest = v.digest, body = v.body
+FROM unnest(%s, %s, %s, %s, %s, %s, %s) AS v (rid, version, seq, method, is_deleted, digest, body)
+WHERE r.rid = v.rid
+"""
+
+_INSERT_HISTORY = """
+INSERT INTO resource_history (rid, version, seq, method, is_deleted, last_updated, body)
+SELECT rid, version, seq, method, is_deleted, %s, body
+FROM unnest(%s, %s, %s, %s, %s, %s) AS v (rid, version, seq, method, is_deleted, body)
+"""
+
+_DELETE_INDEX = tuple(f"DELETE FROM {table.name} WHERE rid = ANY(%s)" for table in INDEX_TABLES)  # noqa: S608 - our tables
+
+
+class Method(IntEnum):
+    """What made a version, as `resource.method` keeps it."""
+
+    POST = 1
+    PUT = 2
+    DELETE = 3
+
+
+class Written(NamedTuple):
+    """One version to write; `body` is None for a deletion."""
+
+    rid: int
+    key: Key
+    version: int
+    seq: int
+    method: int
+    digest: bytes
+    body: str | None
+    rows: IndexRows
+
+
+class Statement:
+    """One statement, made of parts that write."""
+
+    def __init__(self) -> None:
+        """Begin with no part."""
+        self._parts: list[str] = []
+        self._parameters: list[object] = []
+
+    def add(self, part: str, *parameters: object) -> None:
+        """Add an INSERT, UPDATE or DELETE with its parameters."""
+        self._parts.append(f"p{len(self._parts)} AS ({part})")
+        self._parameters += parameters
+
+    @property
+    def text(self) -> str:
+        """The statement's text."""
+        return f"WITH {', '.join(self._parts)} SELECT"
+
+    @property
+    def parameters(self) -> Sequence[object]:
+        """The statement's parameters, in order."""
+        return self._parameters
+
+    def execute(self, connection: Connection[tuple[Any, ...]]) -> None:
+        """Execute the parts, if there are any."""
+        if self._parts:
+            connection.execute(self.text, self._parameters)
+
+
+def write_versions(
+    *,
+    inserted: Sequence[Written],
+    updated: Sequence[Written],
+    superseded: Sequence[Written],
+    last_updated: datetime,
+) -> Statement:
+    """Return the statement that writes versions and index rows.
+
+    `inserted` are the current versions of resources that are not stored yet, `updated` of those
+    that are; `superseded` are versions that were never current outside their transaction.
+    """
+    statement = Statement()
+    if superseded:
+        _insert_superseded(statement, superseded, last_updated)
+    if updated:
+        _update_resources(statement, updated, last_updated)
+    if inserted:
+        _insert_resources(statement, inserted, last_updated)
+    _insert_index_rows(statement, [*updated, *inserted])
+    return statement
+
+
+def _insert_resources(statement: Statement, versions: Sequence[Written], last_updated: datetime) -> None:
+    statement.add(
+        _INSERT,
+        last_updated,
+        BigInts([v.rid for v in versions]),
+        SmallInts([v.key[0] for v in versions]),
+        Texts([v.key[1] for v in versions]),
+        BigInts([reference_key(TYPE_NAME[v.key[0]], v.key[1]) for v in versions]),
+        Ints([v.version for v in versions]),
+        BigInts([v.seq for v in versions]),
+        SmallInts([v.method for v in versions]),
+        Bools([v.body is None for v in versions]),
+        Blobs([v.digest for v in versions]),
+        Texts([v.body for v in versions]),
+    )
+
+
+def _update_resources(statement: Statement, versions: Sequence[Written], last_updated: datetime) -> None:
+    rids = BigInts([v.rid for v in versions])
+    statement.add(_SUPERSEDE, rids)
+    statement.add(
+        _UPDATE,
+        last_updated,
+        rids,
+        Ints([v.version for v in versions]),
+        BigInts([v.seq for v in versions]),
+        SmallInts([v.method for v in versions]),
+        Bools([v.body is None for v in versions]),
+        Blobs([v.digest for v in versions]),
+        Texts([v.body for v in versions]),
+    )
+    for deletion in _DELETE_INDEX:
+        statement.add(deletion, rids)
+
+
+def _insert_superseded(statement: Statement, versions: Sequence[Written], last_updated: datetime) -> None:
+    statement.add(
+        _INSERT_HISTORY,
+        last_updated,
+        BigInts([v.rid for v in versions]),
+        Ints([v.version for v in versions]),
+        BigInts([v.seq for v in versions]),
+        SmallInts([v.method for v in versions]),
+        Bools([v.body is None for v in versions]),
+        Texts([v.body for v in versions]),
+    )
+
+
+def _insert_index_rows(statement: Statement, versions: Iterable[Written]) -> None:
+    for name, (insertion, types) in _PACKERS.items():
+        rows: list[tuple[Any, ...]] = []
+        rids: list[int] = []
+        seqs: list[int] = []
+        for version in versions:
+            mine = getattr(version.rows, name)
+            if mine:
+                rows += mine
+                rids += [version.rid] * len(mine)
+                seqs += [version.seq] * len(mine)
+        if rows:
+            columns = [make(column) for make, column in zip(types, zip(*rows, strict=True), strict=True)]
+            statement.add(insertion, *columns, BigInts(rids), BigInts(seqs))
+
+
+def _decimals(values: Iterable[object]) -> Texts:
+    return Texts([str(value) for value in values])
+
+
+def _optional_types(values: Iterable[int | None]) -> SmallInts:
+    return SmallInts([value or 0 for value in values])
+
+
+def _insertion(table: str, columns: str, *, select: str | None = None) -> str:
+    names = columns.split(", ")
+    placeholders = ", ".join(["%s"] * (len(names) + 2))
+    return (
+        f"INSERT INTO {table} ({columns}, rid, seq) SELECT {select or columns}, rid, seq"  # noqa: S608 - our tables
+        f" FROM unnest({placeholders}) AS v ({columns}, rid, seq)"
+    )
+
+
+# By attribute of IndexRows: the statement, and what packs each of its columns.
+_PACKERS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "token": (_insertion("ix_token", "param, code_hash, system_hash"), (Ints, BigInts, Ints)),
+    "reference": (
+        _insertion(
+            "ix_reference",
+            "param, target_hash, target_type",
+            select="param, target_hash, nullif(target_type, 0::smallint)",
+        ),
+        (Ints, BigInts, _optional_types),
+    ),
+    "string": (_insertion("ix_string", "param, norm, exact"), (Ints, Texts, Texts)),
+    "date": (_insertion("ix_date", "param, lo, hi"), (Ints, Timestamps, Timestamps)),
+    "number": (
+        _insertion("ix_number", "param, lo, hi", select="param, lo::numeric, hi::numeric"),
+        (Ints, _decimals, _decimals),
+    ),
+    "quantity": (
+        _insertion(
+            "ix_quantity",
+            "param, lo, hi, system_hash, code_hash, unit_hash",
+            select="param, lo::numeric, hi::numeric, system_hash, code_hash, unit_hash",
+        ),
+        (Ints, _decimals, _decimals, Ints, BigInts, BigInts),
+    ),
+    "uri": (_insertion("ix_uri", "param, uri_hash, uri"), (Ints, BigInts, Texts)),
+}

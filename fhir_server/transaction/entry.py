@@ -1,0 +1,181 @@
+"""The entries of a transaction or batch Bundle, read and checked before anything is done.
+
+https://hl7.org/fhir/R4/bundle.html#transaction. Whether a resource is valid is
+the Validator's word; here is only what the Bundle's own elements must say.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from fhir_server.store.identity import check_id, type_number
+from fhir_server.transaction.criteria import Criteria, parse
+from hie.core.errors import InvalidResourceError, Issue, MethodNotAllowedError, RequestError
+from hie.core.fhir.json import Json, JsonObject
+
+Method = Literal["DELETE", "POST", "PUT", "GET"]
+
+# https://hl7.org/fhir/R4/http.html#trules
+PROCESSING_ORDER: dict[Method, int] = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3}
+
+_ETAG = re.compile(r'(?:W/)?"([^"]+)"')
+
+Check = Callable[[JsonObject], list[Issue]]
+
+
+@dataclass(slots=True)
+class Operation:
+    """One interaction to do.
+
+    `expression` is the FHIRPath of the entry in its Bundle, empty for a request
+    of its own. `url` is what a GET asks for, relative to the base.
+    """
+
+    method: Method
+    type: str = ""
+    id: str | None = None
+    criteria: Criteria | None = None
+    resource: JsonObject | None = None
+    if_match: int | None = None
+    full_url: str | None = None
+    expression: str = ""
+    url: str = ""
+
+    def at(self, element: str) -> str | None:
+        """Return the expression of `element` of the entry; None outside a Bundle."""
+        return f"{self.expression}.{element}" if self.expression else None
+
+
+def read_entries(bundle: Json, kinds: tuple[str, ...]) -> list[JsonObject]:
+    """Return the entries of `bundle`, which must be a Bundle of one of `kinds`; raises RequestError."""
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise RequestError("The resource is not a Bundle", expression="resourceType")
+    if bundle.get("type") not in kinds:
+        raise RequestError(
+            f"Bundle.type is `{bundle.get('type')}`, expected {' or '.join(kinds)}", expression="Bundle.type"
+        )
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise RequestError("Bundle.entry is not an array", expression="Bundle.entry")
+    return entries
+
+
+def read_operation(entry: Json, position: int, check: Check) -> Operation:
+    """Return what `entry` asks for, its resource checked; raises RequestError with the expression."""
+    expression = f"Bundle.entry[{position}]"
+    request = entry.get("request") if isinstance(entry, dict) else None
+    if not isinstance(request, dict):
+        raise RequestError("The entry has no request", expression=f"{expression}.request")
+    url = request.get("url")
+    if not isinstance(url, str):
+        raise RequestError("The request has no url", expression=f"{expression}.request.url")
+    url = url.removeprefix("/")
+    full_url = entry.get("fullUrl")
+    if full_url is not None and not isinstance(full_url, str):
+        raise RequestError("fullUrl is not a string", expression=f"{expression}.fullUrl")
+    match request.get("method"):
+        case "GET":
+            return Operation("GET", full_url=full_url, expression=expression, url=url)
+        case "POST" | "PUT" | "DELETE" as method:
+            operation = Operation(method, full_url=full_url, expression=expression)
+        case method:
+            raise MethodNotAllowedError(
+                f"The method `{method}` is not supported in a Bundle",
+                expression=f"{expression}.request.method",
+            )
+    _aim(operation, url)
+    _read_preconditions(operation, request)
+    if operation.method != "DELETE":
+        _take_resource(operation, entry.get("resource"), check)
+    return operation
+
+
+def parse_etag(text: str, *, expression: str | None = None) -> int:
+    """Return the version that ``W/"3"`` names, 0 for one that no resource can have; raises RequestError."""
+    found = _ETAG.fullmatch(text.strip())
+    if found is None:
+        raise RequestError(f'`{text}` is not an ETag of the form W/"1"', expression=expression)
+    version = found.group(1)
+    return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0  # noqa: PLR2004 - int4
+
+
+def checked(resource: Json, resource_type: str, check: Check, *, expression: str = "") -> JsonObject:
+    """Return `resource` if it is a valid `resource_type`; raises RequestError or InvalidResourceError."""
+    if not isinstance(resource, dict):
+        raise RequestError(f"A resource of type {resource_type} is expected", expression=expression or None)
+    given = resource.get("resourceType")
+    if given != resource_type:
+        raise RequestError(
+            f"resourceType is `{given}`, but the request is for {resource_type}",
+            expression=f"{expression}.resourceType" if expression else "resourceType",
+        )
+    findings = [issue for issue in check(resource) if issue.severity in ("fatal", "error")]
+    if findings:
+        raise InvalidResourceError([_relocate(issue, resource_type, expression) for issue in findings])
+    return resource
+
+
+def _aim(operation: Operation, url: str) -> None:
+    path, _, query = url.partition("?")
+    resource_type, *rest = path.split("/")
+    at = operation.at("request.url")
+    type_number(resource_type, expression=at)
+    operation.type = resource_type
+    if operation.method == "POST":
+        if rest or query:
+            raise RequestError(f"POST to `{url}` is not an interaction of a Bundle entry", expression=at)
+    elif query:
+        if rest:
+            raise RequestError(f"`{path}` with criteria is not a conditional interaction", expression=at)
+        operation.criteria = parse(resource_type, query, expression=at)
+    elif len(rest) == 1:
+        operation.id = check_id(rest[0], expression=at)
+    else:
+        raise RequestError(f"{operation.method} needs `{resource_type}/id` or criteria", expression=at)
+
+
+def _read_preconditions(operation: Operation, request: JsonObject) -> None:
+    if_none_exist = request.get("ifNoneExist")
+    if if_none_exist is not None:
+        at = operation.at("request.ifNoneExist")
+        if operation.method != "POST" or not isinstance(if_none_exist, str):
+            raise RequestError("ifNoneExist is a string and belongs to POST", expression=at)
+        query = if_none_exist.rpartition("?")[2]
+        operation.criteria = parse(operation.type, query, expression=at)
+    if_match = request.get("ifMatch")
+    if if_match is not None:
+        at = operation.at("request.ifMatch")
+        if not isinstance(if_match, str):
+            raise RequestError("ifMatch is not a string", expression=at)
+        operation.if_match = parse_etag(if_match, expression=at)
+
+
+def _take_resource(operation: Operation, resource: Json, check: Check) -> None:
+    operation.resource = checked(
+        resource, operation.type, check, expression=f"{operation.expression}.resource"
+    )
+    check_body_id(operation)
+
+
+def check_body_id(operation: Operation) -> None:
+    """Raise RequestError unless the body's id is the one that an update's URL names."""
+    resource = operation.resource
+    if operation.method != "PUT" or resource is None:
+        return
+    given = resource.get("id")
+    at = operation.at("resource.id") or f"{operation.type}.id"
+    if operation.id is None:
+        if given is not None:
+            check_id(given, expression=at)
+    elif given != operation.id:
+        raise RequestError(
+            f"The resource's id is `{given}`, but the URL names `{operation.id}`", expression=at
+        )
+
+
+def _relocate(issue: Issue, resource_type: str, prefix: str) -> Issue:
+    if not prefix:
+        return issue
+    inner = (issue.expression or resource_type).removeprefix(resource_type)
+    return Issue(issue.severity, issue.code, issue.message, prefix + inner)

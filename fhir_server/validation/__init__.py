@@ -1,0 +1,1 @@
+"""Validation of resources: the structural validator and fhir.resources behind one port."""

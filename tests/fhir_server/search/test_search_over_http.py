@@ -1,0 +1,216 @@
+"""search-type by GET and POST, and the CapabilityStatement, as a client meets them."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from fastapi import FastAPI
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.index.indexer import Indexer
+from fhir_server.router import build_router
+from fhir_server.search.service import SearchService
+from fhir_server.service import Repository
+from fhir_server.validation.level import ResourceValidator
+from fhir_server.validation.structure import StructureValidator
+from hie.core.clock import SystemClock
+from hie.core.db.database import Database
+from hie.core.errors import TimedOutError
+from hie.core.settings import Settings
+from hie.core.web import errors
+from tests.fhir_server.interactions.client import Client
+from tests.fhir_server.search import stored
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture(scope="module")
+def client(module_database: Database, settings: Settings, indexer: Indexer) -> Client:
+    with module_database.transaction() as transaction:
+        stored.put(
+            transaction.connection,
+            indexer,
+            [
+                {
+                    "resourceType": "Patient",
+                    "id": f"p{number}",
+                    "name": [{"family": "张", "given": [f"小{number}"]}],
+                    "extension": [{"url": "http://x", "valueDecimal": 1.5}],
+                }
+                for number in range(5)
+            ],
+        )
+    repository = Repository(
+        validator=ResourceValidator(StructureValidator()),
+        validation=settings.validation,
+        indexer=indexer,
+        search=SearchService(settings),
+        clock=SystemClock(),
+    )
+    app = FastAPI()
+    errors.install(app)
+    app.include_router(build_router(repository, module_database, settings))
+    return Client(app)
+
+
+def _query(url: str) -> str:
+    parts = urlsplit(url)
+    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == "http://hie.example/fhir/Patient"
+    return parts.query
+
+
+def test_search_answers_a_valid_searchset_with_self_and_next(client: Client) -> None:
+    response = client.get("Patient?name=张&_count=2&_total=accurate")
+    assert (response.status_code, response.headers["content-type"].partition(";")[0]) == (
+        200,
+        "application/fhir+json",
+    )
+    bundle = response.json()
+    Bundle.model_validate(bundle)
+    assert (bundle["type"], bundle["total"]) == ("searchset", 5)
+    assert [each["fullUrl"] for each in bundle["entry"]] == [
+        "http://hie.example/fhir/Patient/p4",
+        "http://hie.example/fhir/Patient/p3",
+    ]
+    assert {each["search"]["mode"] for each in bundle["entry"]} == {"match"}
+    assert bundle["entry"][0]["resource"]["extension"] == [{"url": "http://x", "valueDecimal": 1.5}]
+    links = {each["relation"]: each["url"] for each in bundle["link"]}
+    assert set(links) == {"self", "next"}
+    assert parse_qsl(_query(links["self"])) == [("name", "张"), ("_count", "2"), ("_total", "accurate")]
+
+
+def test_next_links_lead_through_the_whole_search(client: Client) -> None:
+    found, url = [], "Patient?name=张&_count=2"
+    for _ in range(3):
+        bundle = client.get(url).json()
+        found += [each["resource"]["id"] for each in bundle["entry"]]
+        links = {each["relation"]: each["url"] for each in bundle["link"]}
+        url = "Patient?" + _query(links["next"]) if "next" in links else ""
+    assert (found, url) == (["p4", "p3", "p2", "p1", "p0"], "")
+
+
+def test_search_by_post_takes_parameters_of_body_and_url(client: Client) -> None:
+    response = client.post("Patient/_search?_count=1", content=b"name=%E5%BC%A0%E5%B0%8F3", headers=FORM)
+    assert response.status_code == 200
+    assert [each["resource"]["id"] for each in response.json()["entry"]] == ["p3"]
+    everything = client.post("Patient/_search", content=b"", headers=FORM)
+    assert len(everything.json()["entry"]) == 5
+
+
+def test_search_by_post_of_another_content_type_is_refused(client: Client) -> None:
+    response = client.post("Patient/_search", content=b'{"name": "x"}')
+    assert response.status_code == 415
+    assert response.json()["issue"][0]["code"] == "not-supported"
+
+
+def test_search_that_finds_nothing_has_no_entries(client: Client) -> None:
+    bundle = client.get("Patient?name=nobody").json()
+    Bundle.model_validate(bundle)
+    assert "entry" not in bundle
+
+
+@pytest.mark.parametrize("headers", [{}, {"prefer": "handling=strict"}, {"prefer": "return=minimal"}])
+def test_unknown_search_parameter_is_an_error_that_names_it(client: Client, headers: dict[str, str]) -> None:
+    response = client.get("Patient?nonsense=1", headers=headers)
+    assert response.status_code == 400
+    assert response.json() == {
+        "resourceType": "OperationOutcome",
+        "issue": [
+            {
+                "severity": "error",
+                "code": "not-supported",
+                "diagnostics": "Search parameter `nonsense` is not defined for Patient",
+                "expression": ["Patient.nonsense"],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("prefer", ["handling=lenient", "return=minimal; handling=lenient"])
+def test_unknown_search_parameter_under_lenient_handling_is_named_in_an_outcome(
+    client: Client, prefer: str
+) -> None:
+    bundle = client.get("Patient?nonsense=1&_count=1", headers={"prefer": prefer}).json()
+    Bundle.model_validate(bundle)
+    assert [each["search"]["mode"] for each in bundle["entry"]] == ["match", "outcome"]
+    issue = bundle["entry"][-1]["resource"]["issue"][0]
+    assert (issue["severity"], issue["expression"]) == ("warning", ["Patient.nonsense"])
+    links = {each["relation"]: each["url"] for each in bundle["link"]}
+    assert "nonsense" not in links["self"] + links["next"]
+
+
+def test_search_of_an_unknown_resource_type_is_not_found(client: Client) -> None:
+    response = client.get("Nonsense?x=1")
+    assert (response.status_code, response.json()["issue"][0]["code"]) == (404, "not-supported")
+
+
+@pytest.mark.parametrize("query", ["name=%FF", "&".join(["_id=a"] * 1001)])
+def test_query_string_that_is_not_parameters_is_refused(client: Client, query: str) -> None:
+    assert client.get(f"Patient?{query}").status_code == 400
+
+
+def test_search_that_takes_too_long_is_ended_and_says_so(
+    module_database: Database, settings: Settings
+) -> None:
+    service = SearchService(settings)
+    with module_database.transaction() as transaction:
+        transaction.connection.execute("SET LOCAL statement_timeout = 1")
+        transaction.connection.execute("SET LOCAL enable_indexscan = off")
+        with pytest.raises(TimedOutError) as caught:
+            for _ in range(1000):
+                service.search(transaction, "Patient", [("name:contains", "x"), ("_sort", "name")])
+    assert (caught.value.status, caught.value.code) == (504, "too-costly")
+
+
+def test_capability_statement_is_valid_and_lists_every_type(client: Client) -> None:
+    response = client.get("metadata")
+    statement = response.json()
+    CapabilityStatement.model_validate(statement)
+    assert statement["fhirVersion"] == "4.0.1"
+    rest = statement["rest"][0]
+    assert [each["type"] for each in rest["resource"]] == list(R4_RESOURCE_TYPES)
+    assert [each["code"] for each in rest["interaction"]] == ["transaction", "batch"]
+    again = client.get("metadata", headers={"if-none-match": response.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_capability_statement_claims_each_interaction_that_has_a_route(client: Client) -> None:
+    rest = client.get("metadata").json()["rest"][0]
+    patient = next(each for each in rest["resource"] if each["type"] == "Patient")
+    assert [each["code"] for each in patient["interaction"]] == [
+        "read",
+        "vread",
+        "update",
+        "delete",
+        "history-instance",
+        "create",
+        "search-type",
+    ]
+
+
+@pytest.mark.parametrize("resource_type", ["Patient", "Observation", "Location", "Bundle"])
+def test_every_search_parameter_and_include_that_is_claimed_is_answered(
+    client: Client, resource_type: str
+) -> None:
+    values = {
+        "token": "a",
+        "string": "a",
+        "reference": "a",
+        "date": "2024",
+        "number": "1",
+        "quantity": "1",
+        "uri": "http://a",
+    }
+    rest = client.get("metadata").json()["rest"][0]
+    described = next(each for each in rest["resource"] if each["type"] == resource_type)
+    for parameter in described["searchParam"]:
+        query = f"{resource_type}?{parameter['name']}={values[parameter['type']]}"
+        assert (query, client.get(query).status_code) == (query, 200)
+    for name in ("searchInclude", "searchRevInclude"):
+        for include in described.get(name, [])[:20]:
+            query = f"{resource_type}?{'_include' if name == 'searchInclude' else '_revinclude'}={include}"
+            assert (query, client.get(query).status_code) == (query, 200)
+    for code in ("near", "code-value-quantity", "composition-x", "_text"):
+        if code not in {each["name"] for each in described["searchParam"]}:
+            assert client.get(f"{resource_type}?{code}=1").status_code == 400

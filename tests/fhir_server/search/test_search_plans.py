@@ -1,0 +1,134 @@
+"""What PostgreSQL does in a large store: it reads indexes, and no more of them than a page needs."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from psycopg import Connection
+
+from fhir_server.definitions.search_parameters import load_registry, type_number
+from fhir_server.index.indexer import Indexer
+from fhir_server.search.compile import Bounds
+from fhir_server.search.page import plan
+from fhir_server.search.parse import Parser
+from fhir_server.search.router import read_parameters
+from hie.core.db.database import Database
+from hie.core.fhir.json import JsonObject
+from hie.core.settings import Settings
+from tests.fhir_server.search import stored
+from tests.fhir_server.search.conftest import NOW
+
+SIZE = 24_000
+
+
+def _observation(number: int) -> JsonObject:
+    return {
+        "resourceType": "Observation",
+        "id": f"o{number}",
+        "identifier": [{"system": "http://lab", "value": f"L{number}"}],
+        "status": "final" if number % 10 else "preliminary",
+        "code": {"coding": [{"system": "http://loinc.org", "code": f"c{number % 50}"}]},
+        "subject": {"reference": f"Patient/p{number % 2000}"},
+        "effectiveDateTime": f"20{10 + number % 15}-{number % 12 + 1:02}-{number % 28 + 1:02}T08:00:00+08:00",
+        "valueQuantity": {"value": number % 500, "unit": "mg"},
+    }
+
+
+def _patient(number: int) -> JsonObject:
+    return {
+        "resourceType": "Patient",
+        "id": f"p{number}",
+        "identifier": [{"system": "http://card", "value": f"C{number}"}],
+        "name": [{"family": f"family{number}"}],
+        "gender": "male" if number % 2 else "female",
+        "birthDate": f"{1950 + number % 60}-01-01",
+    }
+
+
+@pytest.fixture(scope="module")
+def large(module_database: Database, indexer: Indexer) -> Database:
+    with module_database.transaction() as transaction:
+        connection = transaction.connection
+        stored.put(connection, indexer, [_patient(number) for number in range(2000)])
+        stored.put(connection, indexer, [_observation(number) for number in range(SIZE - 2000)])
+        stored.analyze(connection)
+    return module_database
+
+
+@pytest.fixture
+def parser(settings: Settings, indexer: Indexer) -> Parser:
+    return Parser(
+        load_registry(),
+        indexer,
+        base_url=settings.base_url,
+        zone=settings.zone,
+        page_size=20,
+        page_size_limit=1000,
+    )
+
+
+def _nodes(explained: JsonObject) -> Iterator[JsonObject]:
+    yield explained
+    for below in explained.get("Plans", ()):
+        yield from _nodes(below)
+
+
+def _explain(
+    connection: Connection[tuple[Any, ...]], parser: Parser, resource_type: str, query: str
+) -> list[JsonObject]:
+    """Return the nodes of the plan of a first page, with what each really did."""
+    number = type_number(resource_type)
+    assert number is not None
+    conditions = parser.parse(resource_type, read_parameters(query), NOW).conditions
+    page = plan(connection, number, conditions).page(Bounds(), 21)
+    row = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {page.text}", page.params).fetchone()
+    assert row is not None
+    return list(_nodes(row[0][0]["Plan"]))
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "query", "indexes"),
+    [
+        ("Observation", "", {"resource_type_seq"}),
+        ("Observation", "code=c7", {"ix_token_code"}),
+        ("Observation", "code=http://loinc.org|c7", {"ix_token_code"}),
+        ("Observation", "code=c7,c8,c9", {"ix_token_code"}),
+        ("Observation", "status=final", {"ix_token_code"}),
+        ("Observation", "identifier=http://lab|L77", {"ix_token_code"}),
+        ("Observation", "subject=Patient/p5", {"ix_reference_target"}),
+        ("Observation", "patient=p5&code=c5", {"ix_reference_target", "ix_token_code"}),
+        ("Observation", "status=final&code=c7", {"ix_token_code"}),
+        ("Observation", "date=2015-02-03", {"ix_date_lo"}),
+        ("Observation", "date=ge2024-12", {"ix_date_"}),
+        ("Observation", "date=ge2012", {"resource_type_seq", "ix_date_rid"}),
+        ("Observation", "value-quantity=7", {"ix_quantity_lo"}),
+        ("Observation", "_id=o5,o6", {"resource_type_id"}),
+        ("Observation", "code:not=c7", {"resource_type_seq", "ix_token_code"}),
+        ("Observation", "patient.identifier=http://card|C5", {"ix_token_code", "ix_reference_target"}),
+        ("Patient", "name=family77", {"ix_string_norm"}),
+        ("Patient", "birthdate=1955-01-01&gender=male", {"ix_date_lo", "ix_token_code"}),
+        ("Patient", "_has:Observation:patient:identifier=L7", {"ix_token_code", "ix_reference_rid"}),
+    ],
+)
+def test_search_reads_indexes_and_no_whole_table(
+    large: Database, parser: Parser, resource_type: str, query: str, indexes: set[str]
+) -> None:
+    with large.transaction() as transaction:
+        nodes = _explain(transaction.connection, parser, resource_type, query)
+    assert [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"] == []
+    used = {str(node["Index Name"]) for node in nodes if "Index Name" in node}
+    assert all(any(re.match(wanted, each) for each in used) for wanted in indexes), used
+
+
+@pytest.mark.parametrize(
+    "query", ["", "status=final", "code=c7", "code=c7,c8,c9", "date=ge2012", "status=final&code=c7"]
+)
+def test_search_for_something_common_stops_when_the_page_is_full(
+    large: Database, parser: Parser, query: str
+) -> None:
+    with large.transaction() as transaction:
+        nodes = _explain(transaction.connection, parser, "Observation", query)
+    # Of 22,000 Observations at least 440 match; rows are counted over all loops of a node.
+    touched = max(node["Actual Rows"] * node["Actual Loops"] for node in nodes)
+    assert touched <= 700

@@ -1,0 +1,147 @@
+"""Where definitions come from: R4's own tables and the classes of fhir.resources."""
+
+from pathlib import Path
+
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+
+from fhir_server.definitions.r4_extract import element_table, structures
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.validation import r4, r4b
+from fhir_server.validation.coverage import Coverage, Source, coverage
+from fhir_server.validation.definition import ANY_RESOURCE, PRIMITIVE_TYPES
+from fhir_server.validation.structure import StructureValidator, load_definition
+from hie.core.fhir.json import JsonObject, loads
+
+
+def test_the_resource_types_are_the_concrete_ones_of_r4(conformance_data: Path) -> None:
+    bundle = loads((conformance_data / "fhir" / "r4-definitions" / "Bundle-valuesets.json").read_bytes())
+    (codes,) = (
+        [concept["code"] for concept in entry["resource"]["concept"]]
+        for entry in bundle["entry"]
+        if entry["resource"]["resourceType"] == "CodeSystem" and entry["resource"]["id"] == "resource-types"
+    )
+    assert list(R4_RESOURCE_TYPES) == sorted(set(codes) - {"Resource", "DomainResource"})
+
+
+def test_every_resource_type_and_all_it_refers_to_has_a_definition() -> None:
+    waiting = list(R4_RESOURCE_TYPES)
+    seen = set(PRIMITIVE_TYPES | {ANY_RESOURCE})
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        definition = load_definition(name)
+        assert definition is not None, name
+        assert definition.is_resource is (name in R4_RESOURCE_TYPES)
+        waiting.extend(element.type for element in definition.elements)
+    StructureValidator().prepare(R4_RESOURCE_TYPES)
+
+
+def test_the_tables_of_data_types_are_those_of_the_specification(conformance_data: Path) -> None:
+    published = structures([conformance_data / "fhir" / "r4-definitions" / "Bundle-types.json"])
+    folder = Path(r4.__file__).parents[1] / "definitions" / "r4"
+    for name in ("ElementDefinition", "Extension", "MarketingStatus", "SubstanceAmount"):
+        assert loads((folder / f"{name}.json").read_bytes()) == element_table(published[name])
+
+
+def test_each_table_names_its_source_version_and_licence() -> None:
+    for path in (Path(r4.__file__).parents[1] / "definitions" / "r4").glob("*.json"):
+        table: JsonObject = loads(path.read_bytes())
+        assert table["source"].endswith(f"http://hl7.org/fhir/StructureDefinition/{path.stem}")
+        assert (table["version"], table["licence"]) == ("4.0.1", "CC0-1.0")
+
+
+def test_types_are_checked_from_r4_only_where_r4b_has_no_class_or_another_shape() -> None:
+    for name in r4.names():
+        own, other = r4.load(name), r4b.load(name)
+        assert own is not None
+        if other is not None:
+            assert {(e.name, e.is_list, e.is_required) for e in own.elements} != {
+                (e.name, e.is_list, e.is_required) for e in other.elements
+            }, name
+
+
+def test_data_types_have_the_same_elements_in_r4_and_in_the_classes(conformance_data: Path) -> None:
+    published = structures([conformance_data / "fhir" / "r4-definitions" / "Bundle-types.json"])
+    compared = 0
+    for name, structure in published.items():
+        ours = r4b.load(name) if name not in r4.names() else None
+        if structure["kind"] != "complex-type" or ours is None:
+            continue
+        table = element_table(structure)["elements"][name]
+        expected = {
+            (stem.removesuffix("[x]"), entry.get("list", False), entry.get("required", False))
+            for stem, entry in table.items()
+        }
+        assert {(e.choice or e.name, e.is_list, e.is_required) for e in ours.elements} == expected, name
+        compared += 1
+    assert compared > 30
+
+
+def test_required_elements_and_choices_are_those_the_classes_enforce() -> None:
+    for name in (
+        "Patient",
+        "Observation",
+        "Encounter",
+        "Questionnaire",
+        "ImagingStudy",
+        "TimingRepeat",
+        "Dosage",
+    ):
+        definition = r4b.load(name)
+        assert definition is not None
+        model = get_fhir_model_class(name).model_construct()
+        required = {e.name for e in definition.elements if e.is_required and e.has_sibling and not e.choice}
+        assert required == {field for field, _ in model.get_required_fields()}
+        choices = {stem: {form.name for form in forms} for stem, forms in definition.choices().items()}
+        assert choices == {stem: set(forms) for stem, forms in model.get_one_of_many_fields().items()}
+
+
+@pytest.mark.parametrize("name", ["Foo", "", "string", "Patient.contact", "../errors"])
+def test_an_unknown_name_has_no_definition(name: str) -> None:
+    assert load_definition(name) is None
+
+
+def test_coverage_lists_every_type_with_its_source() -> None:
+    listed = coverage()
+    assert [entry.resource_type for entry in listed] == list(R4_RESOURCE_TYPES)
+    assert Coverage("Patient", Source.FHIR_RESOURCES) in listed
+    from_r4 = [entry.resource_type for entry in listed if entry.source is Source.R4_DEFINITIONS]
+    assert from_r4 == [
+        "ActivityDefinition",
+        "EffectEvidenceSynthesis",
+        "Evidence",
+        "EvidenceVariable",
+        "MedicinalProduct",
+        "MedicinalProductAuthorization",
+        "MedicinalProductContraindication",
+        "MedicinalProductIndication",
+        "MedicinalProductIngredient",
+        "MedicinalProductInteraction",
+        "MedicinalProductManufactured",
+        "MedicinalProductPackaged",
+        "MedicinalProductPharmaceutical",
+        "MedicinalProductUndesirableEffect",
+        "PlanDefinition",
+        "RiskEvidenceSynthesis",
+        "SubstanceNucleicAcid",
+        "SubstancePolymer",
+        "SubstanceProtein",
+        "SubstanceReferenceInformation",
+        "SubstanceSourceMaterial",
+        "SubstanceSpecification",
+    ]
+    assert str(Source.FHIR_RESOURCES) == "fhir.resources R4B 4.3.0"
+
+
+def test_every_r4_example_of_a_type_checked_from_r4_is_valid(conformance_data: Path) -> None:
+    validator = StructureValidator()
+    checked = set()
+    for path in (conformance_data / "fhir" / "r4-examples").glob("*.json"):
+        resource = loads(path.read_bytes())
+        if resource.get("resourceType") in r4.names():
+            assert validator.validate(resource) == [], path.name
+            checked.add(resource["resourceType"])
+    assert len(checked) >= 15
