@@ -144,7 +144,7 @@ def _units(repository: Repository, files: Iterable[Path], report: LoadReport) ->
 
 def _units_of(repository: Repository, place: str, text: bytes, report: LoadReport) -> Iterator[Unit]:
     try:
-        value = loads(text)
+        value = loads(text, has_unique_names=False)
         kind = (
             value.get("type") if isinstance(value, dict) and value.get("resourceType") == "Bundle" else None
         )

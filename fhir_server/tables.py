@@ -174,8 +174,10 @@ for _table, _statistics in (
     (ix_token, "CREATE STATISTICS ix_token_param_code (mcv, ndistinct) ON param, code_hash FROM ix_token"),
     (
         ix_reference,
-        "CREATE STATISTICS ix_reference_param_target (mcv, ndistinct)"
-        " ON param, target_hash FROM ix_reference",
+        (
+            "CREATE STATISTICS ix_reference_param_target (mcv, ndistinct)"
+            " ON param, target_hash FROM ix_reference"
+        ),
     ),
 ):
     listen(_table, "after_create", DDL(_statistics))

@@ -31,7 +31,7 @@ def mount(router: APIRouter, server: Server) -> None:
     @router.post("", name="transaction or batch")
     def bundle(request: Request, text: Annotated[bytes, Depends(body)]) -> Response:
         check_format(request)
-        given = loads(text)
+        given = loads(text, has_unique_names=False)
         entries = read_entries(given, ("transaction", "batch"))
         run = transaction_entries if given["type"] == "transaction" else batch_entries
         preference = preferred_return(request) if "prefer" in request.headers else "minimal"

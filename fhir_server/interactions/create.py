@@ -24,7 +24,7 @@ def mount(router: APIRouter, server: Server) -> None:
     def create(request: Request, resource_type: str, text: Annotated[bytes, Depends(body)]) -> Response:
         check_format(request)
         type_number(resource_type)
-        resource = server.repository.checked(loads(text), resource_type)
+        resource = server.repository.checked(loads(text, has_unique_names=False), resource_type)
         condition = request.headers.get("if-none-exist")
         criteria = parse(resource_type, condition.rpartition("?")[2]) if condition is not None else None
         operation = Operation("POST", type=resource_type, criteria=criteria, resource=resource)

@@ -60,7 +60,7 @@ def mount(router: APIRouter, server: Server) -> None:
         )
 
     def write(request: Request, operation: Operation, text: bytes) -> Response:
-        operation.resource = server.repository.checked(loads(text), operation.type)
+        operation.resource = server.repository.checked(loads(text, has_unique_names=False), operation.type)
         check_body_id(operation)
 
         def work(transaction: Transaction) -> Response:

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from fhir_server.store.identity import type_number
+from fhir_server.store.identity import is_id, type_number
 from fhir_server.store.write import Method
 from hie.core.errors import DeletedError, NotFoundError
 from hie.core.ports import StoredResource
@@ -71,6 +71,7 @@ class HistoryPage:
 
 def read(connection: Connection[tuple[Any, ...]], resource_type: str, resource_id: str) -> StoredResource:
     """Return the current version; raises NotFoundError, or DeletedError when that is a deletion."""
+    _require_id(resource_type, resource_id)
     row = connection.execute(READ, (type_number(resource_type), resource_id)).fetchone()
     if row is None:
         raise NotFoundError(f"`{resource_type}/{resource_id}` does not exist")
@@ -84,6 +85,7 @@ def vread(
     connection: Connection[tuple[Any, ...]], resource_type: str, resource_id: str, version: int
 ) -> StoredResource:
     """Return version `version`; raises NotFoundError, or DeletedError when that is a deletion."""
+    _require_id(resource_type, resource_id)
     row = connection.execute(
         VREAD, {"type": type_number(resource_type), "id": resource_id, "version": version}
     ).fetchone()
@@ -108,6 +110,7 @@ def history(
 
     Raises NotFoundError when there never was such a resource.
     """
+    _require_id(resource_type, resource_id)
     names = {"type": type_number(resource_type), "id": resource_id, "since": since}
     (total,) = connection.execute(COUNT_HISTORY, names).fetchone() or (0,)
     if total == 0 and connection.execute(READ, (names["type"], resource_id)).fetchone() is None:
@@ -124,3 +127,9 @@ def history(
     ]
     next_before = entries[-1].resource.version if len(rows) > count and entries else None
     return HistoryPage(entries, total, next_before)
+
+
+def _require_id(resource_type: str, resource_id: str) -> None:
+    """Raise NotFoundError for what is no id: such a resource cannot exist, and PostgreSQL takes no U+0000."""
+    if not is_id(resource_id):
+        raise NotFoundError(f"`{resource_type}/{resource_id}` does not exist")
