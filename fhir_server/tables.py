@@ -180,4 +180,4 @@ for _table, _statistics in (
         ),
     ),
 ):
-    listen(_table, "after_create", DDL(_statistics))
+    listen(_table, "after_create", DDL(_statistics))  # type: ignore[no-untyped-call] # SQLAlchemy has no hints for it

@@ -7,6 +7,7 @@ itself (``#p1``) are no links between resources and lead nowhere.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from fhir_server.definitions.search_parameters import type_number
@@ -24,6 +25,8 @@ _NOWHERE: Final[Target] = (NO_CODE, None)
 _RELATIVE: Final = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 
 
+# The resources of one message point at the same few others.
+@lru_cache(maxsize=8_192)
 def local_target(reference: str, base_url: str) -> tuple[str, str] | None:
     """Return type and id of the resource of this server that `reference` names, None for any other.
 
@@ -40,6 +43,7 @@ def local_target(reference: str, base_url: str) -> tuple[str, str] | None:
     return match[1], match[2]
 
 
+@lru_cache(maxsize=8_192)
 def target_of(reference: str, base_url: str) -> Target | None:
     """Return hash and type number of what a literal `reference` names, None where it names nothing."""
     if not reference or reference[0] == "#" or "?" in reference:

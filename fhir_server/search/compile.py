@@ -42,9 +42,12 @@ from fhir_server.search.predicates import (
 from fhir_server.search.snapshot import Snapshot
 from fhir_server.search.sql import Sql, all_of, any_of, joined
 
-# The square root of (a page of 20 x a million rows) is 4,472: up to there collecting all
-# is cheaper than the walk that a page takes at that density.
-DENSITY_CAP: Final = 4_000
+# A condition that has n of N resources costs n to collect, and a walk of N/n for each match of a
+# page: up to the square root of (page x N) collecting is cheaper (1,414 of 100,000, 4,472 of a million).
+_DENSITY_CAP: Final = (
+    "(SELECT greatest(500, sqrt(20 * greatest(reltuples, 0)))::bigint"
+    " FROM pg_class WHERE oid = 'resource'::regclass)"
+)
 # More alternatives than this are collected instead of merged.
 _MOST_BRANCHES: Final = 32
 
@@ -160,15 +163,15 @@ def simple_plan(type_number: int, conditions: Sequence[Condition]) -> Plan | Non
 
 
 def density_probe(type_number: int, conditions: Sequence[Condition]) -> tuple[list[int], Sql]:
-    """Return positions of conditions, and a SELECT of how many rows each has, counted up to DENSITY_CAP."""
-    positions, counts = [], []
+    """Return positions of conditions, and a SELECT of a cap and of their rows, each counted up to it."""
+    positions, counts = [], [Sql(_DENSITY_CAP)]
     for at, condition in enumerate(conditions):
         found = rows(condition, type_number)
         if found is not None:
             positions.append(at)
             counts.append(
                 Sql(
-                    f"(SELECT count(*) FROM ({found.text} LIMIT {DENSITY_CAP}) AS n{at})",
+                    f"(SELECT count(*) FROM ({found.text} LIMIT {_DENSITY_CAP}) AS n{at})",
                     found.params,
                 )
             )
@@ -179,10 +182,11 @@ def density_probe(type_number: int, conditions: Sequence[Condition]) -> tuple[li
 def plan_by_density(
     type_number: int, conditions: Sequence[Condition], positions: Sequence[int], counts: Sequence[int]
 ) -> Plan:
-    """Return the plan for conditions of which those at `positions` have `counts` rows."""
+    """Return the plan for conditions of which those at `positions` have `counts` rows, after the cap."""
     given = tuple(conditions)
-    fewest, at = min(zip(counts, positions, strict=True))
-    if fewest < DENSITY_CAP:
+    cap, *counted = counts
+    fewest, at = min(zip(counted, positions, strict=True))
+    if fewest < cap:
         return Plan(type_number, given, at, is_ordered=False)
     for position in positions:
         if _is_ordered(given[position]):

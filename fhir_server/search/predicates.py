@@ -160,7 +160,10 @@ def _below(value: str, row: str) -> Sql:
 
 
 def _span(value: Span, row: str) -> Sql:
-    """Compare the span [lo, hi) of a row; the last of "eq" only narrows the range of the index."""
+    """Compare the span [lo, hi) of a row.
+
+    The last of "eq" and the first of "ge" and "le" follow from the rest; they give the index a range.
+    """
     lo, hi = f"{row}.lo", f"{row}.hi"
     low, high = value.low, value.high
     text, bounds = {
@@ -168,8 +171,8 @@ def _span(value: Span, row: str) -> Sql:
         "ne": (f"({lo} < %s OR {hi} > %s)", (low, high)),
         "gt": (f"{hi} > %s", (high,)),
         "lt": (f"{lo} < %s", (low,)),
-        "ge": (f"({lo} >= %s OR {hi} > %s)", (low, high)),
-        "le": (f"({lo} < %s OR {hi} <= %s)", (low, high)),
+        "ge": (f"{hi} >= %s AND ({lo} >= %s OR {hi} > %s)", (low, low, high)),
+        "le": (f"{lo} <= %s AND ({lo} < %s OR {hi} <= %s)", (high, low, high)),
         "sa": (f"{lo} >= %s", (high,)),
         "eb": (f"{hi} <= %s", (low,)),
         "ap": (f"{lo} < %s AND {hi} > %s", (high, low)),

@@ -52,6 +52,8 @@ WHERE strpos(r.body, k.system) > 0
 _ALL_KEYS = 0x4649_4852_5354_4F52
 _MOST_LOCKS = 2000
 
+READ_BODIES = "SELECT rid, body FROM resource WHERE rid = ANY(%s)"
+
 LOCK_KEYS = "SELECT pg_advisory_xact_lock(k) FROM unnest(%s) AS k"
 LOCK_ROWS = "SELECT rid, version FROM resource WHERE rid = ANY(%s) ORDER BY rid FOR UPDATE"
 TAKE_NUMBERS = "SELECT nextval('resource_seq') FROM generate_series(1, %s)"
@@ -97,10 +99,11 @@ class Row(NamedTuple):
 class Found:
     """What look-ups found so far: rows by identity, identities by identifier, and the tokens asked for."""
 
-    __slots__ = ("matches", "rows", "tokens")
+    __slots__ = ("bodies", "matches", "rows", "tokens")
 
     def __init__(self) -> None:
         """Begin with nothing."""
+        self.bodies: dict[int, str | None] = {}
         self.rows: dict[Key, Row] = {}
         self.matches: dict[Identifier, list[Key]] = {}
         self.tokens: set[Token] = set()
@@ -139,6 +142,12 @@ def look_up(
             matches = found.matches[identifiers[number]]
             if row.key not in matches:
                 matches.append(row.key)
+
+
+def read_bodies(connection: Connection[tuple[Any, ...]], found: Found, rids: Sequence[int]) -> None:
+    """Add the bodies of `rids` as they are now, which may be newer than their rows in `found`."""
+    if rids:
+        found.bodies.update(connection.execute(READ_BODIES, (BigInts(rids),)).fetchall())
 
 
 def lock_keys(connection: Connection[tuple[Any, ...]], hashes: Iterable[int]) -> None:

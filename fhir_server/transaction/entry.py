@@ -11,6 +11,7 @@ from typing import Literal
 
 from fhir_server.store.identity import check_id, type_number
 from fhir_server.transaction.criteria import Criteria, parse
+from fhir_server.transaction.merge import Merge, read_merge
 from hie.core.errors import InvalidResourceError, Issue, MethodNotAllowedError, RequestError
 from hie.core.fhir.json import Json, JsonObject
 
@@ -29,7 +30,8 @@ class Operation:
     """One interaction to do.
 
     `expression` is the FHIRPath of the entry in its Bundle, empty for a request
-    of its own. `url` is what a GET asks for, relative to the base.
+    of its own. `url` is what a GET asks for, relative to the base. `merge` says that a PUT
+    keeps what it does not say.
     """
 
     method: Method
@@ -41,6 +43,7 @@ class Operation:
     full_url: str | None = None
     expression: str = ""
     url: str = ""
+    merge: Merge | None = None
 
     def at(self, element: str) -> str | None:
         """Return the expression of `element` of the entry; None outside a Bundle."""
@@ -86,6 +89,8 @@ def read_operation(entry: Json, position: int, check: Check) -> Operation:
             )
     _aim(operation, url)
     _read_preconditions(operation, request)
+    if operation.method == "PUT":
+        operation.merge = read_merge(request, expression=f"{expression}.request")
     if operation.method != "DELETE":
         _take_resource(operation, entry.get("resource"), check)
     return operation

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fhir_server.index.rows import IndexRows
 from fhir_server.store.lookup import Found, Identifier, Key, Row, Token
-from hie.core.fhir.json import JsonObject, dumps
+from hie.core.fhir.json import JsonObject, dumps, loads
 
 
 class Version(NamedTuple):
@@ -88,6 +88,14 @@ class Draft:
         """Put a version on top of `key`."""
         state = self.state(key)
         self.states[key] = State(key, state.row, (*state.versions, version))
+
+    def content(self, key: Key) -> JsonObject | None:
+        """Return the current content of a resource whose body was read or that this batch wrote."""
+        state = self.state(key)
+        if state.versions:
+            return state.versions[-1].content
+        body = self._overlay.found.bodies.get(state.row.rid) if state.row is not None else None
+        return None if body is None else loads(body)
 
     def is_looked_up(self, identifier: Identifier) -> bool:
         """Say whether the store was asked for `identifier`."""

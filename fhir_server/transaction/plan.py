@@ -17,6 +17,7 @@ from fhir_server.store.lookup import Identifier, Key
 from fhir_server.store.write import Method
 from fhir_server.transaction.criteria import Criteria, parse
 from fhir_server.transaction.entry import PROCESSING_ORDER, Operation
+from fhir_server.transaction.merge import merged
 from fhir_server.transaction.overlay import Draft, State, Version, holds
 from fhir_server.transaction.references import ReferenceRewriter
 from hie.core.errors import (
@@ -176,9 +177,11 @@ class Plan:
         resource = rewriter.rewrite(
             operation.resource or {}, operation.full_url, operation.at("resource") or operation.type
         )
+        state = self._draft.state(key)
+        if operation.merge is not None and state.is_present:
+            resource = merged(self._draft.content(key) or {}, resource, operation.merge)
         made = content(resource, key[1])
         fingerprint = digest(made)
-        state = self._draft.state(key)
         if state.is_present and fingerprint == state.digest:
             return Outcome(200, key, state.version, is_changed=False, last_updated=self._stored_time(key))
         method = Method.POST if operation.method == "POST" else Method.PUT

@@ -25,6 +25,7 @@ from fhir_server.store.lookup import (
     lock_keys,
     lock_rows_and_take_numbers,
     look_up,
+    read_bodies,
 )
 from fhir_server.store.write import Written, write_versions
 from fhir_server.transaction.group import Group, Wanted
@@ -85,6 +86,7 @@ class TransactionProcessor:
                 groups[0].error = error
                 return
             _look_up_locked(transaction, found, wanted)
+            read_bodies(transaction.connection, found, _to_merge(groups, found, searched))
             overlay = Overlay(found)
             if not self._plan(groups, overlay, searched):
                 # The groups name more now, perhaps what takes a search: divide them anew.
@@ -193,6 +195,23 @@ def _look_up_locked(transaction: Transaction, found: Found, wanted: Wanted) -> N
 
 def _lock_hash(token: Token) -> int:
     return token.code_hash ^ (token.param << 32 | token.system_hash & 0xFFFFFFFF)
+
+
+def _to_merge(groups: Sequence[Group], found: Found, searched: dict[tuple[str, str], list[Key]]) -> list[int]:
+    """Return the stored resources that merging updates meet."""
+    keys: dict[Key, None] = {}
+    for group in groups:
+        for operation in group.operations:
+            if operation.merge is None:
+                continue
+            criteria = operation.criteria
+            if criteria is None:
+                keys[TYPE_NUMBER[operation.type], operation.id or ""] = None
+            elif criteria.identifier is not None:
+                keys.update(dict.fromkeys(found.matches.get(criteria.identifier, ())))
+            else:
+                keys.update(dict.fromkeys(searched.get((criteria.type, criteria.query), ())))
+    return [found.rows[key].rid for key in keys if key in found.rows]
 
 
 def _lock(transaction: Transaction, states: Sequence[State]) -> list[int] | None:

@@ -7,12 +7,17 @@ over the implementation.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from hie.core.db.database import Transaction
 from hie.core.errors import ExchangeError, Issue
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import ValidationLevel
+
+
+# On the request of a transaction entry: the update leaves what it does not say as it is stored
+# (fhir_server/transaction/merge.py says how). Other servers ignore it and replace the resource.
+MERGE_EXTENSION: Final = "http://hie.example/fhir/StructureDefinition/merge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,6 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: ResourceSt
                 store,
                 person,
                 zone=pages.zone,
-                today=pages.clock.now().astimezone(pages.zone).date(),
                 kinds=tuple(Kind) if kind is None else (kind,),
                 hospital=hospital,
             )

@@ -4,6 +4,7 @@ Pure. Nothing is computed from a value or translated: text is the hospital's own
 https://hl7.org/fhir/R4/datatypes.html
 """
 
+from calendar import monthrange
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -91,9 +92,34 @@ def start(resource: JsonObject, *elements: str, zone: ZoneInfo) -> Time | None:
     return None
 
 
+def end(resource: JsonObject, element: str, *, zone: ZoneInfo) -> Time | None:
+    """Return the latest time that an element may mean: of a month its last day, of a Period its end.
+
+    None when the element is missing or a Period that is still open.
+    """
+    plain = resource.get(element)
+    period = plain if isinstance(plain, dict) else resource.get(f"{element}Period")
+    timing = resource.get(f"{element}Timing") or {}
+    if period is not None:
+        texts = [period.get("end")]
+    elif timing:
+        texts = [*timing.get("event", ()), timing.get("repeat", {}).get("boundsPeriod", {}).get("end")]
+    else:
+        texts = [plain, resource.get(f"{element}DateTime"), resource.get(f"{element}Instant")]
+    return max((time(_last_day(str(text)), zone) for text in texts if text), default=None)
+
+
 def time(text: str, zone: ZoneInfo) -> Time:
     """Return a FHIR dateTime in `zone`; a month or a year is its first day."""
     if "T" in text:
         return Time(datetime.fromisoformat(text).astimezone(zone), has_clock=True)
     padded = (text + "-01-01")[:_DATE_LENGTH]
     return Time(datetime.fromisoformat(padded).replace(tzinfo=zone), has_clock=False)
+
+
+def _last_day(text: str) -> str:
+    """Return a month or a year as its last day, everything else as it is."""
+    if len(text) >= _DATE_LENGTH:
+        return text
+    year, _, month = text.partition("-")
+    return f"{year}-{month or 12}-{monthrange(int(year), int(month or 12))[1]:02}"

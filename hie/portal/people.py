@@ -18,11 +18,11 @@ from hie.core.db.database import Transaction
 from hie.core.fhir.json import JsonObject, loads
 from hie.core.ports import ResourceStore, SearchPage
 from hie.portal import source_patient
-from hie.portal.source_patient import RESIDENT_ID, Hospital, SourcePatient, mask
+from hie.portal.searches import any_of, escape, every, resources
+from hie.portal.source_patient import Hospital, SourcePatient, mask
 
 _LIMIT: Final = 60
-# More source patients than one person has hospitals, and less than a search may return.
-_MEMBERS: Final = "500"
+_MANY: Final = "200"
 _NUMBER: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z\-./]{3,}")
 
 
@@ -141,12 +141,9 @@ def persons_of(transaction: Transaction, store: ResourceStore, patient_ids: Sequ
     """Return the persons of several Patients in the order of the ids; ids that lead nowhere are left out."""
     if not patient_ids:
         return []
-    wanted = ",".join(escape(each) for each in patient_ids)
-    page = store.search(transaction, "Patient", [("_id", wanted), ("_count", str(len(patient_ids)))])
+    patients = every(transaction, store, "Patient", [("_id", any_of(patient_ids))])
     by_id = {
-        patient.id: person
-        for person in group(transaction, store, resources(page))
-        for patient in person.patients
+        patient.id: person for person in group(transaction, store, patients) for patient in person.patients
     }
     return list(dict.fromkeys(by_id[each] for each in patient_ids if each in by_id))
 
@@ -156,10 +153,11 @@ def group(transaction: Transaction, store: ResourceStore, patients: Sequence[Jso
     numbers = list(dict.fromkeys(filter(None, map(source_patient.resident_id, patients))))
     all_patients = {patient["id"]: patient for patient in patients}
     if numbers:
-        wanted = ",".join(f"{RESIDENT_ID}|{escape(number)}" for number in numbers)
-        page = store.search(transaction, "Patient", [("identifier", wanted), ("_count", _MEMBERS)])
-        for patient in resources(page):
-            all_patients.setdefault(patient["id"], patient)
+        spelled = [each for number in numbers for each in dict.fromkeys((number, number.lower()))]
+        parameters = [("identifier", any_of(spelled)), ("_count", _MANY)]
+        for patient in every(transaction, store, "Patient", parameters):
+            if source_patient.resident_id(patient) in numbers:
+                all_patients.setdefault(patient["id"], patient)
     hospitals = _hospitals(transaction, store, all_patients.values())
     persons: dict[str, list[SourcePatient]] = {}
     for patient in all_patients.values():
@@ -174,25 +172,15 @@ def group(transaction: Transaction, store: ResourceStore, patients: Sequence[Jso
     ]
 
 
-def resources(page: SearchPage) -> list[JsonObject]:
-    """Return the resources of a page, in order, included ones among them."""
-    return [loads(entry.resource.body) for entry in page.entries if entry.resource.body is not None]
-
-
-def escape(value: str) -> str:
-    """Return `value` as one value of a search parameter, https://hl7.org/fhir/R4/search.html#escaping."""
-    return re.sub(r"([\\,|$])", r"\\\1", value)
-
-
 def _hospitals(
     transaction: Transaction, store: ResourceStore, patients: Iterable[JsonObject]
 ) -> dict[str, Hospital]:
     ids = sorted(set(filter(None, map(source_patient.organization_id, patients))))
     if not ids:
         return {}
-    wanted = ",".join(escape(each) for each in ids)
-    page = store.search(transaction, "Organization", [("_id", wanted), ("_count", str(len(ids)))])
-    return {each["id"]: Hospital(each["id"], str(each.get("name", ""))) for each in resources(page)}
+    parameters = [("_id", any_of(ids)), ("_count", _MANY)]
+    found = every(transaction, store, "Organization", parameters)
+    return {each["id"]: Hospital(each["id"], str(each.get("name", ""))) for each in found}
 
 
 def _most(values: Sequence[str]) -> str:

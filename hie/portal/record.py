@@ -1,8 +1,7 @@
 """A person's record in pages of whole days, read through the `ResourceStore` port.
 
-A page is bounded by a date, not by an offset: it holds every entry of the days
-from `since` up to, but without, `before`. Its length adapts: further days are
-added until there is something to read. A resource without any date that the
+A page is bounded by a date, not by an offset: it holds whole days before that date,
+newest first, until there is enough to read. A resource without any date that the
 repository can search stands where its own fallback puts it, or on the last page.
 """
 
@@ -16,17 +15,16 @@ from hie.core.db.database import Transaction
 from hie.core.fhir.json import JsonObject
 from hie.core.ports import ResourceStore, SearchPage
 from hie.portal import timeline
-from hie.portal.elements import start
+from hie.portal.elements import end
 from hie.portal.entries import READERS, Kind, ordered_by
-from hie.portal.people import Person, escape, resources
+from hie.portal.people import Person
+from hie.portal.searches import any_of, every, pages, resources
 from hie.portal.source_patient import Hospital, SourcePatient
 from hie.portal.timeline import Day, Event
 
-# Days that a page looks back, one after the other, until it has _ENOUGH entries.
-_REACHES: Final = (7, 30, 120, 480)
-_ENOUGH: Final = 25
-# Resources of one search; a page of one type holds about as many at most (a day is never cut).
-_COUNT: Final = 200
+# A page ends with the day on which it has as many entries.
+_ENOUGH: Final = 30
+_COUNT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,8 @@ class Stream:
     type: str
     dates: tuple[tuple[str, str], ...]
     included: tuple[tuple[str, str], ...] = ()
-    # Newest first is by where a period ends, and an open one never does: the order of such a type
-    # says nothing about where its resources begin.
-    has_open_periods: bool = False
+    # How many are read for a page; a day is never cut.
+    count: int = _COUNT
 
 
 STREAMS: Final[dict[Kind, tuple[Stream, ...]]] = {
@@ -50,7 +47,6 @@ STREAMS: Final[dict[Kind, tuple[Stream, ...]]] = {
             "Encounter",
             (("date", "period"),),
             (("_include", "Encounter:location"), ("_include", "Encounter:diagnosis")),
-            has_open_periods=True,
         ),
     ),
     Kind.CONDITION: (Stream("Condition", (("recorded-date", "recordedDate"), ("onset-date", "onset"))),),
@@ -60,7 +56,12 @@ STREAMS: Final[dict[Kind, tuple[Stream, ...]]] = {
             (("date", "effective"), ("issued", "issued")),
             (("_include", "DiagnosticReport:result"),),
         ),
-        Stream("Observation", (("date", "effective"),), (("_revinclude", "DiagnosticReport:result"),)),
+        Stream(
+            "Observation",
+            (("date", "effective"),),
+            (("_revinclude", "DiagnosticReport:result"),),
+            count=5 * _COUNT,
+        ),
     ),
     Kind.ORDER: (
         Stream(
@@ -96,12 +97,11 @@ class _Found:
 
     def take(self, page: SearchPage) -> list[JsonObject]:
         """Take a page of a search; return its matches."""
-        matches = [entry for entry in page.entries if entry.mode == "match"]
-        found = resources(SearchPage(tuple(matches), None, None))
-        for resource in found:
+        matches = resources(page, "match")
+        for resource in matches:
             self.shown[_reference(resource)] = self.known[_reference(resource)] = resource
-        self.know(resources(SearchPage(page.entries[len(matches) :], None, None)))
-        return found
+        self.know(resources(page, "include"))
+        return matches
 
     def know(self, resources: Iterable[JsonObject]) -> None:
         """Take resources that entries refer to."""
@@ -110,7 +110,7 @@ class _Found:
 
 
 class Record:
-    """Reads one person's record; `today` is where the first page begins to look back."""
+    """Reads one person's record."""
 
     def __init__(
         self,
@@ -119,7 +119,6 @@ class Record:
         person: Person,
         *,
         zone: ZoneInfo,
-        today: date,
         kinds: Sequence[Kind] = tuple(Kind),
         hospital: str = "",
     ) -> None:
@@ -127,7 +126,6 @@ class Record:
         self._transaction = transaction
         self._store = store
         self._zone = zone
-        self._today = today
         self._kinds = kinds
         self._hospitals = {each.id: each.hospital for each in person.patients}
         self._patients = _references(person.patients)
@@ -138,8 +136,8 @@ class Record:
 
     def allergies(self) -> list[tuple[JsonObject, Hospital]]:
         """Return every AllergyIntolerance of all hospitals; those entered in error are left out."""
-        pages = self._pages("AllergyIntolerance", [("_count", str(_COUNT))], self._patients)
-        found = [each for page in pages for each in resources(page)]
+        parameters = [("patient", self._patients), ("_count", str(_COUNT))]
+        found = every(self._transaction, self._store, "AllergyIntolerance", parameters)
         return [
             (each, self._hospital(str(each.get("patient", {}).get("reference", "")).rpartition("/")[2]))
             for each in found
@@ -152,19 +150,18 @@ class Record:
             return RecordPage((), None)
         found = _Found()
         undated = self._undated(found)
-        anchor = before or self._today + timedelta(days=1)
-        since, until = None, before
-        for reach in (*_REACHES, None):
-            wanted = None if reach is None else anchor - timedelta(days=reach)
-            since = self._read_days(found, wanted, until)
-            events = self._events(found, undated, since, before)
-            if since is None or since != wanted or len(events) >= _ENOUGH:
-                break
-            until = since
-        if since is not None and not self._has_older(found, undated, since):
-            since = None
-            events = self._events(found, undated, None, before)
-        return RecordPage(tuple(timeline.by_day(events)), since)
+        since = self._read(found, before)
+        days = timeline.by_day(self._events(found, undated, since, before))
+        while not days and since is not None:
+            since = self._read(found, since)
+            days = timeline.by_day(self._events(found, undated, since, before))
+        taken = entries = 0
+        while taken < len(days) and entries < _ENOUGH:
+            entries += len(days[taken].events)
+            taken += 1
+        if taken < len(days):
+            since = days[taken - 1].date
+        return RecordPage(tuple(days[:taken]), since)
 
     def _events(
         self, found: _Found, undated: Sequence[JsonObject], since: date | None, before: date | None
@@ -188,16 +185,6 @@ class Record:
         at = READERS[resource["resourceType"]](resource, found.known, self._zone).time
         return None if at is None else at.at.date()
 
-    def _has_older(self, found: _Found, undated: Sequence[JsonObject], since: date) -> bool:
-        days = (self._day(each, found) for each in undated)
-        if any(day is not None and day < since for day in days):
-            return True
-        return any(
-            self._search(stream.type, [*self._dated(stream, number, None, since), ("_count", "1")])
-            for stream in self._streams
-            for number in range(len(stream.dates))
-        )
-
     def _undated(self, found: _Found) -> list[JsonObject]:
         """Take the resources that no date parameter finds; return them."""
         undated: list[JsonObject] = []
@@ -208,58 +195,43 @@ class Record:
         self._resolve(found)
         return undated
 
-    def _read_days(self, found: _Found, since: date | None, until: date | None) -> date | None:
-        """Take what lies from `since` up to `until`; return the date from which on all of it was taken.
-
-        That is later than `since` where a type has so much that the page would grow without end.
-        """
+    def _read(self, found: _Found, until: date | None) -> date | None:
+        """Take what lies before `until`; return the date from which on all was taken, None for everything."""
+        since: date | None = None
         for stream in self._streams:
             for number in range(len(stream.dates)):
-                complete = self._read_stream(found, stream, number, since, until)
+                complete = self._read_stream(found, stream, number, until)
                 if complete is not None:
                     since = max(complete, since or complete)
         self._resolve(found)
         return since
 
-    def _read_stream(
-        self, found: _Found, stream: Stream, number: int, since: date | None, until: date | None
-    ) -> date | None:
+    def _read_stream(self, found: _Found, stream: Stream, number: int, until: date | None) -> date | None:
         """Take one stream, newest first; return the day after the last if it was left before its end."""
         name, element = stream.dates[number]
         parameters = [
-            *self._dated(stream, number, since, until),
+            *self._dated(stream, number, until),
             *stream.included,
             ("_sort", f"-{name}"),
-            ("_count", str(_COUNT)),
+            ("_count", str(stream.count)),
         ]
-        newest: date | None = None
         for page in self._pages(stream.type, parameters):
             matches = found.take(page)
-            days = [at.at.date() for each in matches if (at := start(each, element, zone=self._zone))]
-            if stream.has_open_periods or not days:
-                continue
-            newest = newest or days[0]
-            if page.next_cursor is not None and days[-1] < newest:
-                return days[-1] + timedelta(days=1)
+            ended = end(matches[-1], element, zone=self._zone) if matches else None
+            # Newest first is by where a period ends. What comes behind ended no later, so it began no later.
+            complete = None if ended is None else ended.at.date() + timedelta(days=1)
+            if complete is not None and page.next_cursor is not None and (until is None or complete < until):
+                return complete
         return None
 
-    def _dated(
-        self, stream: Stream, number: int, since: date | None, until: date | None
-    ) -> list[tuple[str, str]]:
-        """Return the parameters for what begins from `since` up to `until` by one of the date parameters."""
+    def _dated(self, stream: Stream, number: int, until: date | None) -> list[tuple[str, str]]:
+        """Return the parameters for what begins before `until` by one of the date parameters."""
         name, _element = stream.dates[number]
         parameters = [(f"{each}:missing", "true") for each, _element in stream.dates[:number]]
-        if since is not None:
-            # "sa" compares where the range begins; "ge" would find every open Encounter again.
-            parameters.append((name, f"sa{(self._midnight(since) - timedelta(seconds=1)).isoformat()}"))
-        if until is not None:
-            parameters.append((name, f"lt{self._midnight(until).isoformat()}"))
-        if since is None and until is None:
-            parameters.append((f"{name}:missing", "false"))
-        return parameters
-
-    def _midnight(self, day: date) -> datetime:
-        return datetime.combine(day, time.min, self._zone)
+        if until is None:
+            return [*parameters, (f"{name}:missing", "false")]
+        midnight = datetime.combine(until, time.min, self._zone)
+        return [*parameters, (name, f"lt{midnight.isoformat()}")]
 
     def _resolve(self, found: _Found) -> None:
         """Take what prescriptions without a date refer to for their time: their order, their Encounter."""
@@ -272,27 +244,13 @@ class Record:
                     if kind in wanted and reference not in found.known:
                         wanted[kind].add(identity)
         for kind, ids in wanted.items():
-            for chunk in _chunks(sorted(ids)):
-                listed = ",".join(escape(each) for each in chunk)
-                page = self._store.search(self._transaction, kind, [("_id", listed), ("_count", str(_COUNT))])
-                found.know(resources(page))
+            if ids:
+                parameters = [("_id", any_of(sorted(ids))), ("_count", str(_COUNT))]
+                found.know(every(self._transaction, self._store, kind, parameters))
 
-    def _pages(
-        self, resource_type: str, parameters: list[tuple[str, str]], patients: str | None = None
-    ) -> Iterator[SearchPage]:
-        cursor: list[tuple[str, str]] = []
-        while True:
-            page = self._store.search(
-                self._transaction, resource_type, [("patient", patients or self._chosen), *parameters, *cursor]
-            )
-            yield page
-            if page.next_cursor is None:
-                return
-            cursor = [("_cursor", page.next_cursor)]
-
-    def _search(self, resource_type: str, parameters: list[tuple[str, str]]) -> list[JsonObject]:
-        """Return the first page of a search among the person's resources."""
-        return resources(next(self._pages(resource_type, parameters)))
+    def _pages(self, resource_type: str, parameters: list[tuple[str, str]]) -> Iterator[SearchPage]:
+        chosen = [("patient", self._chosen), *parameters]
+        return pages(self._transaction, self._store, resource_type, chosen)
 
     def _hospital(self, patient_id: str) -> Hospital:
         return self._hospitals.get(patient_id, Hospital("", ""))
@@ -303,12 +261,7 @@ def _reference(resource: JsonObject) -> str:
 
 
 def _references(patients: Iterable[SourcePatient]) -> str:
-    return ",".join(escape(f"Patient/{each.id}") for each in patients)
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(ids), _COUNT):
-        yield ids[first : first + _COUNT]
+    return any_of([f"Patient/{each.id}" for each in patients])
 
 
 def _has_code(concept: JsonObject | None, code: str) -> bool:

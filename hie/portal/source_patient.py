@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from hie.core.fhir.json import JsonObject
+from hl7_gateway.datatypes.national import gb_11643
 
 # GB 11643 number of a citizen: its OID in the Chinese shared documents (WS/T 483, WS/T 500).
 RESIDENT_ID: Final = "urn:oid:2.16.156.10011.1.3"
+# Where the number holds the birth date.
+_BORN: Final = slice(6, 14)
 _HEAD: Final = 6
 _TAIL: Final = 4
 _OFFICIAL: Final = frozenset({"official", "usual", None})
@@ -32,6 +35,11 @@ class Number:
     code: str
     text: str
     value: str
+
+    @property
+    def shown(self) -> str:
+        """The value, masked where it is somebody's resident ID number."""
+        return mask(self.value) if gb_11643(self.value) else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +91,21 @@ def organization_id(patient: JsonObject) -> str:
 
 
 def resident_id(patient: JsonObject) -> str:
-    """Return the resident ID number, "" when there is none."""
-    for identifier in patient.get("identifier", ()):
-        if identifier.get("system") == RESIDENT_ID and identifier.get("value"):
-            return str(identifier["value"])
-    return ""
+    """Return the resident ID number, "" when there is none.
+
+    That is the number which the hospital names so. Some send it among their own numbers: one
+    that has the right check digit and holds the Patient's own birth date is taken for it as well
+    (a child's record may carry the number of a parent).
+    """
+    values = [
+        (identifier.get("system") == RESIDENT_ID, str(identifier["value"]))
+        for identifier in patient.get("identifier", ())
+        if identifier.get("value")
+    ]
+    birth_date = str(patient.get("birthDate", "")).replace("-", "")
+    named = (value.upper() for is_named, value in values if is_named)
+    unnamed = (value.upper() for _, value in values if gb_11643(value) and value[_BORN] == birth_date)
+    return next(named, "") or next(unnamed, "")
 
 
 def display_name(patient: JsonObject) -> str:
@@ -105,8 +123,9 @@ def display_name(patient: JsonObject) -> str:
 
 def _numbers(patient: JsonObject) -> tuple[Number, ...]:
     found: dict[Number, None] = {}
+    own = resident_id(patient)
     for identifier in patient.get("identifier", ()):
-        if identifier.get("value") and identifier.get("system") != RESIDENT_ID:
+        if str(identifier.get("value", "")).upper() not in {"", own}:
             kind = identifier.get("type", {})
             coding = (kind.get("coding") or [{}])[0]
             text = str(kind.get("text") or coding.get("display") or "")

@@ -1,20 +1,15 @@
 """What the database refuses is not half-written, and names the guilty Bundle only."""
 
 from collections.abc import Callable
-from decimal import Decimal
-from random import Random
 
 import psycopg
 import pytest
 
 from fhir_server.service import Repository
-from hie.core.clock import SystemClock
 from hie.core.db.database import Database
 from hie.core.errors import ExchangeError, operation_outcome
 from hie.core.ports import TransactionResult
-from hie.core.settings import ValidationLevel
 from tests.fhir_server.store.bundles import bundle, observation, patient, post, put, upsert
-from tests.fhir_server.store.conftest import INDEXER, VALIDATOR
 
 Transact = Callable[..., list[TransactionResult]]
 CountRows = Callable[[], dict[str, int]]
@@ -98,24 +93,17 @@ def test_a_create_without_condition_joins_the_callers_open_transaction(
     assert count_rows()["resource"] == 1
 
 
-def test_content_that_the_index_cannot_hold_fails_its_bundle_only(
+def test_content_that_the_database_refuses_fails_its_bundle_only(
     database: Database, repository: Repository, count_rows: CountRows
 ) -> None:
-    digits = str(Random(7).getrandbits(14_000))[:4_000]  # noqa: S311 - digits that do not compress
-    huge = observation("Patient/1", id="huge", valueQuantity={"value": Decimal(digits)})
-    careless = Repository(
-        validator=VALIDATOR,
-        validation=ValidationLevel.OFF,
-        indexer=INDEXER,
-        search=repository.search_service,
-        clock=SystemClock(),
-    )
     with database.transaction() as transaction:
-        before, guilty, after = careless.transact(
+        transaction.connection.execute("ALTER TABLE resource ADD CONSTRAINT not_huge CHECK (id <> 'huge')")
+    with database.transaction() as transaction:
+        before, guilty, after = repository.transact(
             transaction,
             [
                 bundle(upsert(patient("1"))),
-                bundle(upsert(patient("2")), put("Observation/huge", huge)),
+                bundle(upsert(patient("2")), put("Observation/huge", observation("Patient/1", id="huge"))),
                 bundle(upsert(patient("2"))),
             ],
         )
@@ -127,8 +115,8 @@ def test_content_that_the_index_cannot_hold_fails_its_bundle_only(
         "issue": [
             {
                 "severity": "error",
-                "code": "invalid",
-                "diagnostics": "The database cannot store the content (SQLSTATE 54000)",
+                "code": "conflict",
+                "diagnostics": "The change violates the constraint `not_huge`",
             }
         ],
     }

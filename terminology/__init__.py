@@ -1,0 +1,1 @@
+"""Codes: concept maps and value sets, Chinese ones first."""

@@ -1,0 +1,1 @@
+"""The concept maps as data files: one YAML file for each map."""
