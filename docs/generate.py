@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from pydantic_core import PydanticUndefined
 
 from hie.core import errors
 from hie.core.settings import Settings
@@ -28,7 +29,7 @@ def settings() -> str:
         "|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = "" if field.default in (None, PydanticUndefined) else f"`{field.default}`"
         rows.append(f"| `HIE_{name.upper()}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
 

@@ -23,7 +23,7 @@ def run() -> None:
         shown = "" if value is None else str(value)
         if name in _SECRET and "@" in shown:
             shown = shown.partition("://")[0] + "://…@" + shown.rpartition("@")[2]
-        mark = "" if value == field.default else " *"
+        mark = " *" if name in current.model_fields_set else ""
         table.add_row(f"HIE_{name.upper()}", shown + mark, field.description or "")
     Console(width=None if typer.get_text_stream("stdout").isatty() else 200).print(table)
-    typer.echo("* differs from the default; read from the environment or .env")
+    typer.echo("* set in the environment or .env")

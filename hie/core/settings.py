@@ -3,7 +3,7 @@
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator
@@ -16,6 +16,12 @@ class ValidationLevel(StrEnum):
     OFF = "off"
     STRUCTURE = "structure"
     STRICT = "strict"
+
+
+def _base_url(given: dict[str, Any]) -> str:
+    """Return the FHIR base URL of the listener in `given` settings."""
+    host = str(given["host"])
+    return f"http://{f'[{host}]' if ':' in host else host}:{given['port']}/fhir"
 
 
 class Settings(BaseSettings):
@@ -76,7 +82,10 @@ class Settings(BaseSettings):
     identifier_base: str = Field(
         "http://hie.example/sid", description="Base of Identifier.system for local namespaces of senders"
     )
-    base_url: str = Field("http://127.0.0.1:8000/fhir", description="FHIR base URL as clients see it")
+    base_url: str = Field(
+        default_factory=_base_url,
+        description="FHIR base URL as clients see it (default: of host and port)",
+    )
     page_size: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Default `_count` of a search")
     page_size_limit: Annotated[int, Field(ge=1)] = Field(1000, description="Largest `_count` of a search")
 

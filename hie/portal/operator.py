@@ -14,8 +14,6 @@ from hie.portal.queries import Known, Traffic
 from hie.portal.silence import Judgement, Voice, judge
 
 _FAILURES: Final = 30
-# Senders that need a look stand first.
-_FIRST: Final = {Voice.SILENT: 0, Voice.HEARD: 1, Voice.UNJUDGED: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def mount(router: APIRouter, pages: Pages, database: Database) -> None:
             for each in known
             if each.name or traffic[each.name].last is not None
         ]
-        rows.sort(key=lambda row: _FIRST[row.judgement.voice])
+        rows.sort(key=lambda row: not row.is_silent)
         return pages.render(
             request,
             "gateway.html",

@@ -37,7 +37,6 @@ class _Up:
             "HIE_VAR_DIR": str(folder / "var"),
             "HIE_PORT": str(self.http),
             "HIE_MLLP_PORT": str(self.mllp),
-            "HIE_BASE_URL": f"http://127.0.0.1:{self.http}/fhir",
             "HIE_GATEWAY_PROCESSES": "2",
         }
         self.log = (folder / "up.log").open("ab")
@@ -107,7 +106,9 @@ def test_up_serves_stops_on_interrupt_and_keeps_the_data(tmp_path: Path) -> None
         assert up.get("/health") == {"status": "ok"}
         sent = up.hie("send", "message.hl7", "--to", f"127.0.0.1:{up.mllp}")
         assert (sent.returncode, sent.stdout.split()[:2]) == (0, ["AA", "M1"]), sent
-        assert up.get("/fhir/Patient?identifier=900001&_total=accurate")["total"] == 1
+        found = up.get("/fhir/Patient?identifier=900001&_total=accurate")
+        assert found["total"] == 1
+        assert f"http://127.0.0.1:{up.http}/fhir/Patient/" in json.dumps(found)
         children = up.children()
         assert up.stop() == 0
         _ends(children)

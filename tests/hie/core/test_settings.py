@@ -31,3 +31,12 @@ def test_unknown_time_zone_is_refused() -> None:
 def test_every_setting_says_what_it_is() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
+
+
+def test_base_url_follows_host_and_port_unless_it_is_set() -> None:
+    assert Settings.model_validate({"port": 8400}).base_url == "http://127.0.0.1:8400/fhir"
+    assert Settings.model_validate({"host": "::1"}).base_url == "http://[::1]:8000/fhir"
+    assert (
+        Settings.model_validate({"base_url": "https://hie.example/fhir"}).base_url
+        == "https://hie.example/fhir"
+    )

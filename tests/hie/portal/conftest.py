@@ -1,0 +1,64 @@
+"""The portal on the real repository, with persons that belong to nobody."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from fastapi import FastAPI
+
+from hie import wiring
+from hie.core.settings import Settings
+from hie.core.web import errors
+from hie.portal import router
+from tests.hie.portal.browser import Browser
+from tests.hie.portal.records import store
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOW = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)
+
+
+class FixedClock:
+    """A clock that stands still."""
+
+    def now(self) -> datetime:
+        """Return the same time."""
+        return NOW
+
+
+@pytest.fixture
+def exchange(database_url: str) -> Iterator[wiring.Exchange]:
+    """The parts of the exchange on a fresh database, at a fixed time."""
+    with wiring.build(Settings(), database_url=database_url, clock=FixedClock()) as parts:
+        yield parts
+
+
+@pytest.fixture
+def filled(exchange: wiring.Exchange) -> wiring.Exchange:
+    """The exchange with the records of `tests.hie.portal.records`."""
+    store(exchange)
+    return exchange
+
+
+@pytest.fixture
+def client(exchange: wiring.Exchange) -> Browser:
+    """A browser without JavaScript, at the portal of `exchange`."""
+    application = FastAPI()
+    errors.install(application)
+    router.install(
+        application,
+        store=exchange.repository,
+        database=exchange.database,
+        clock=exchange.clock,
+        zone=exchange.settings.zone,
+    )
+
+    @application.get("/fhir/{rest:path}")
+    def fault(rest: str) -> None:
+        raise ZeroDivisionError(rest)
+
+    @application.get("/broken")
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    return Browser(application)
