@@ -157,7 +157,7 @@ def mount(router: APIRouter, settings: Settings) -> None:
     """Add ``GET [base]/metadata``; mount it before the routes that take any type's name."""
     kept: list[Capability] = []
 
-    @router.get("/metadata", name="capabilities")
+    @router.api_route("/metadata", name="capabilities", methods=["GET", "HEAD"])
     def capabilities(request: Request) -> Response:
         check_format(request)
         if not kept:

@@ -133,7 +133,10 @@ def _sampled_data(value: Json) -> Measure | None:
             points.append(point)
     if zero is None or factor is None or not points:
         return None
-    ends = sorted((zero + min(points) * factor, zero + max(points) * factor))
+    try:
+        ends = sorted((zero + min(points) * factor, zero + max(points) * factor))
+    except ArithmeticError:  # beyond what decimals can say, so nothing that anyone searches for
+        return None
     low, high = _storable(ends[0]), _storable(ends[1])
     return None if low is None or high is None else (low, high, *_unit(value["origin"]))
 

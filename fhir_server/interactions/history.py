@@ -28,7 +28,7 @@ _KNOWN = ("_count", "_since", "_before", "_format", "_pretty")
 def mount(router: APIRouter, server: Server) -> None:
     """Add ``GET [base]/[type]/[id]/_history``."""
 
-    @router.get("/{resource_type}/{resource_id}/_history", name="history")
+    @router.api_route("/{resource_type}/{resource_id}/_history", name="history", methods=["GET", "HEAD"])
     def history(request: Request, resource_type: str, resource_id: str) -> Response:
         check_format(request)
         parameters = dict(request.query_params)

@@ -14,7 +14,7 @@ from hie.core.ports import StoredResource
 def mount(router: APIRouter, server: Server) -> None:
     """Add ``GET [base]/[type]/[id]``."""
 
-    @router.get("/{resource_type}/{resource_id}", name="read")
+    @router.api_route("/{resource_type}/{resource_id}", name="read", methods=["GET", "HEAD"])
     def read(request: Request, resource_type: str, resource_id: str) -> Response:
         check_format(request)
         stored = server.run(

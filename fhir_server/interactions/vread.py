@@ -20,7 +20,9 @@ def version_number(text: str, resource_type: str, resource_id: str) -> int:
 def mount(router: APIRouter, server: Server) -> None:
     """Add ``GET [base]/[type]/[id]/_history/[vid]``."""
 
-    @router.get("/{resource_type}/{resource_id}/_history/{version}", name="vread")
+    @router.api_route(
+        "/{resource_type}/{resource_id}/_history/{version}", name="vread", methods=["GET", "HEAD"]
+    )
     def vread(request: Request, resource_type: str, resource_id: str, version: str) -> Response:
         check_format(request)
         number = version_number(version, resource_type, resource_id)

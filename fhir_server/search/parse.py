@@ -178,9 +178,10 @@ class Parser:
 
 def _check_text(name: str, value: str) -> None:
     """Refuse what PostgreSQL's text cannot hold."""
+    shown = name.encode("ascii", "ignore").decode().replace("\0", "") or "(parameter)"
     try:
         (name + value).encode()
     except UnicodeEncodeError as error:
-        raise MalformedSearchError("A search parameter is not Unicode text") from error
+        raise MalformedSearchError("A search parameter is not Unicode text", expression=shown) from error
     if "\0" in name + value:
-        raise MalformedSearchError("A search parameter holds the character U+0000")
+        raise MalformedSearchError("A search parameter holds the character U+0000", expression=shown)

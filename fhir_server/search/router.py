@@ -24,7 +24,7 @@ _MOST_PARAMETERS = 1_000
 def mount(router: APIRouter, server: Server, service: SearchService) -> None:
     """Add ``GET [base]/[type]`` and ``POST [base]/[type]/_search``."""
 
-    @router.get("/{resource_type}", name="search-type")
+    @router.api_route("/{resource_type}", name="search-type", methods=["GET", "HEAD"])
     def search(request: Request, resource_type: str) -> Response:
         return _answer(request, server, service, resource_type, read_parameters(request.url.query))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from fhir_server.index.hashing import hash32, hash64, param_id
+from fhir_server.search.result_parameters import RESULT_PARAMETERS
 from fhir_server.store.identity import type_number
 from fhir_server.store.lookup import Identifier, Token
 from hie.core.errors import MalformedSearchError
@@ -41,7 +42,7 @@ def parse(resource_type: str, query: str, *, expression: str | None = None) -> C
         parameters: tuple[tuple[str, str], ...] = (("identifier", query[11:]),)
     else:
         parameters = tuple(parse_qsl(query, keep_blank_values=True))
-    if not parameters:
+    if all(name.partition(":")[0] in RESULT_PARAMETERS for name, _ in parameters):
         raise MalformedSearchError(
             f"Conditional criteria on {resource_type} name no search parameter", expression=expression
         )

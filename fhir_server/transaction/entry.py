@@ -56,11 +56,14 @@ def read_entries(bundle: Json, kinds: tuple[str, ...]) -> list[JsonObject]:
         raise RequestError("The resource is not a Bundle", expression="resourceType")
     if bundle.get("type") not in kinds:
         raise RequestError(
-            f"Bundle.type is `{bundle.get('type')}`, expected {' or '.join(kinds)}", expression="Bundle.type"
+            f"Bundle.type is {_named(bundle.get('type'))}, expected {' or '.join(kinds)}",
+            expression="Bundle.type",
         )
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise RequestError("Bundle.entry is not an array", expression="Bundle.entry")
+    if bundle["type"] in ("transaction", "batch"):
+        _check_full_urls(entries)
     return entries
 
 
@@ -112,7 +115,7 @@ def checked(resource: Json, resource_type: str, check: Check, *, expression: str
     given = resource.get("resourceType")
     if given != resource_type:
         raise RequestError(
-            f"resourceType is `{given}`, but the request is for {resource_type}",
+            f"resourceType is {_named(given)}, but the request is for {resource_type}",
             expression=f"{expression}.resourceType" if expression else "resourceType",
         )
     findings = [issue for issue in check(resource) if issue.severity in ("fatal", "error")]
@@ -175,7 +178,7 @@ def check_body_id(operation: Operation) -> None:
             check_id(given, expression=at)
     elif given != operation.id:
         raise RequestError(
-            f"The resource's id is `{given}`, but the URL names `{operation.id}`", expression=at
+            f"The resource's id is {_named(given)}, but the URL names `{operation.id}`", expression=at
         )
 
 
@@ -184,3 +187,21 @@ def _relocate(issue: Issue, resource_type: str, prefix: str) -> Issue:
         return issue
     inner = (issue.expression or resource_type).removeprefix(resource_type)
     return Issue(issue.severity, issue.code, issue.message, prefix + inner)
+
+
+def _named(value: Json) -> str:
+    return "missing" if value is None else f"`{value}`"
+
+
+def _check_full_urls(entries: list[Json]) -> None:
+    """Raise RequestError when two entries have one fullUrl (bdl-7, https://hl7.org/fhir/R4/bundle.html)."""
+    seen: set[str] = set()
+    for position, entry in enumerate(entries):
+        url = entry.get("fullUrl") if isinstance(entry, dict) else None
+        if isinstance(url, str):
+            if url in seen:
+                raise RequestError(
+                    f"The fullUrl `{url}` stands in the Bundle twice",
+                    expression=f"Bundle.entry[{position}].fullUrl",
+                )
+            seen.add(url)

@@ -8,6 +8,8 @@ from tests.fhir_server.interactions.client import Client, assert_outcome
 
 CountRows = Callable[[], tuple[int, ...]]
 
+GROUP = {"resourceType": "Group", "id": "g", "type": "person", "actual": True}
+
 
 REFUSED: list[tuple[str, str, bytes, dict[str, str], int, str, str, str | None]] = [
     (
@@ -39,7 +41,7 @@ REFUSED: list[tuple[str, str, bytes, dict[str, str], int, str, str, str | None]]
     ),
     (
         "PUT", "Patient/p", b'{"resourceType":"Patient"}', {}, 400, "invalid",
-        "The resource's id is `None`, but the URL names `p`", "Patient.id",
+        "The resource's id is missing, but the URL names `p`", "Patient.id",
     ),
     (
         "PUT", "Patient/p", b'{"resourceType":"Patient","id":"p"}', {"if-match": "1"}, 400, "invalid",
@@ -99,3 +101,34 @@ def test_a_body_without_declared_length_is_limited_too(client: Client, count_row
     response = client.post("Patient", content=_chunks())
     assert_outcome(response, 413, "too-long", "The body is larger than 100000 bytes")
     assert count_rows() == (0, 0, 0, 0)
+
+
+def test_criteria_without_a_search_parameter_select_nothing(client: Client) -> None:
+    assert client.put("Group/g", json=GROUP).status_code == 201
+    for answer in (
+        client.delete("Group?_count=1"),
+        client.put("Group?_sort=_id", json={key: value for key, value in GROUP.items() if key != "id"}),
+        client.post("Group", json=GROUP, headers={"If-None-Exist": "_total=none"}),
+    ):
+        assert answer.status_code == 400, answer.text
+        assert "name no search parameter" in answer.json()["issue"][0]["diagnostics"]
+    assert client.get("Group/g").status_code == 200
+
+
+def test_two_entries_of_one_full_url_are_refused_and_nothing_is_stored(client: Client) -> None:
+    entry = {
+        "fullUrl": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
+        "resource": {"resourceType": "Patient"},
+        "request": {"method": "POST", "url": "Patient"},
+    }
+    answer = client.post("", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]})
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (400, ["Bundle.entry[1].fullUrl"])
+    assert client.get("Patient?_total=accurate").json()["total"] == 0
+
+
+def test_head_answers_as_get_without_a_body(client: Client) -> None:
+    client.put("Group/g", json=GROUP)
+    for path in ("Group/g", "Group", "Group/g/_history", "Group/g/_history/1", "metadata"):
+        head, get = client.request("HEAD", path), client.get(path)
+        assert (head.status_code, head.headers["content-type"]) == (200, get.headers["content-type"]), path
+        assert head.headers.get("etag") == get.headers.get("etag")
