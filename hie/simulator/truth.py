@@ -120,7 +120,8 @@ def _outbreaks(city: "City", out: Path, cases: dict[str, list[str]]) -> None:
     rows = (
         (
             each.id, each.condition, conditions()[each.condition].group, each.division, each.first, each.last,
-            len(cases.get(each.id, ())) if each.in_progress else each.size, "yes" if each.in_progress else "no",
+            len(cases.get(each.id, ())) if each.in_progress else each.size,
+            "yes" if each.in_progress else "no",
             " ".join(cases.get(each.id, ())),
         )
         for each in every
