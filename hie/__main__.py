@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from hie.commands import convert, gateway, load, migrate, send, serve, settings, simulate, up, worker
-from hie.core.errors import ExchangeError
+from hie.explain import explain
 from hie.processes import follow_parent
 
 app: Final = typer.Typer(
@@ -20,12 +20,15 @@ for module in (up, serve, gateway, worker, migrate, settings, convert, send, loa
 
 
 def main() -> None:
-    """Run the command line; an ExchangeError becomes one sentence and exit status 1."""
+    """Run the command line; what people can mend becomes one sentence and exit status 1."""
     follow_parent()
     try:
         app()
-    except ExchangeError as error:
-        sys.stderr.write(f"hie: {error.message}\n")
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"hie: {sentence}\n")
         sys.exit(1)
 
 

@@ -29,13 +29,12 @@ def run(
     that cannot be converted is named on standard error and the exit status is 1.
     """
     from hie.core.settings import Settings
+    from hl7_gateway.er7.charset import codec
 
     settings = Settings() if zone is None else Settings(time_zone=zone)
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        typer.echo(f"hie convert: {file}: {error.strerror}", err=True)
-        raise typer.Exit(1) from error
+    if codec(charset) is None:
+        raise typer.BadParameter(f"{charset} is not a character set", param_hint="--charset")
+    raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     is_complete = _convert(raw, settings, charset=charset, pretty=pretty, report=report)
     raise typer.Exit(0 if is_complete else 1)
 

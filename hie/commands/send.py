@@ -9,7 +9,10 @@ EXAMPLES: Final = "Example: hie send messages/*.hl7 --to 127.0.0.1:2575"
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(help="Files of HL7 v2 messages, any line ends")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files of HL7 v2 messages, any line ends", exists=True, dir_okay=False),
+    ],
     to: Annotated[str, typer.Option(help="HOST:PORT of an MLLP listener")] = "127.0.0.1:2575",
     connections: Annotated[int, typer.Option(min=1, help="Connections at once")] = 1,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one acknowledgment")] = 30.0,

@@ -14,7 +14,6 @@ from hie.core.errors import ExchangeError, Issue
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import ValidationLevel
 
-
 # On the request of a transaction entry: the update leaves what it does not say as it is stored
 # (fhir_server/transaction/merge.py says how). Other servers ignore it and replace the resource.
 MERGE_EXTENSION: Final = "http://hie.example/fhir/StructureDefinition/merge"

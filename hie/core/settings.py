@@ -20,8 +20,8 @@ class ValidationLevel(StrEnum):
 
 def _base_url(given: dict[str, Any]) -> str:
     """Return the FHIR base URL of the listener in `given` settings."""
-    host = str(given["host"])
-    return f"http://{f'[{host}]' if ':' in host else host}:{given['port']}/fhir"
+    host = str(given.get("host", "127.0.0.1"))
+    return f"http://{f'[{host}]' if ':' in host else host}:{given.get('port', 8000)}/fhir"
 
 
 class Settings(BaseSettings):
@@ -89,10 +89,23 @@ class Settings(BaseSettings):
     page_size: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Default `_count` of a search")
     page_size_limit: Annotated[int, Field(ge=1)] = Field(1000, description="Largest `_count` of a search")
 
+    @field_validator("database_url")
+    @classmethod
+    def _only_postgresql(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError(
+                f"{value.partition(':')[0]} is not PostgreSQL; the URL begins with postgresql://"
+            )
+        return value or None
+
     @field_validator("host", "mllp_host")
     @classmethod
     def _only_loopback(cls, value: str) -> str:
-        if value != "localhost" and not ip_address(value).is_loopback:
+        try:
+            is_loopback = value == "localhost" or ip_address(value).is_loopback
+        except ValueError:
+            is_loopback = False
+        if not is_loopback:
             raise ValueError(
                 f"{value} is not a loopback address; listeners stay on loopback until authentication is on"
             )

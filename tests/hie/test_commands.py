@@ -68,7 +68,7 @@ def test_convert_of_a_file_that_is_not_there_names_it(tmp_path: Path) -> None:
     done = _hie("convert", "none.hl7", folder=tmp_path)
     assert (done.returncode, done.stderr.decode().strip()) == (
         1,
-        "hie convert: none.hl7: No such file or directory",
+        "hie: none.hl7: No such file or directory",
     )
 
 
@@ -124,3 +124,29 @@ def test_settings_hide_passwords(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "HIE_MLLP_PORT" in done.stdout.decode()
     assert "geheim" not in done.stdout.decode()
+
+
+MISTAKES = [
+    (("send", "none.hl7"), {}, 2, "none.hl7"),
+    (("convert", "-", "--zone", "Mars/X"), {}, 1, "HIE_TIME_ZONE"),
+    (("convert", "-", "--charset", "foo"), {}, 2, "foo is not a character set"),
+    (("settings",), {"HIE_PORT": "abc"}, 1, "HIE_PORT: "),
+    (("serve",), {"HIE_HOST": "0.0.0.0"}, 1, "HIE_HOST: 0.0.0.0 is not a loopback address"),  # noqa: S104 - refused
+    (("migrate",), {"HIE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}, 1, "does not answer"),
+    (("migrate",), {"HIE_DATABASE_URL": "mysql://x"}, 1, "mysql is not PostgreSQL"),
+    (("load", "none"), {}, 2, "none"),
+    (("simulate",), {}, 2, "--to HOST:PORT"),
+    (("nonsense",), {}, 2, "No such command"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "environment", "status", "reason"), MISTAKES)
+def test_everyday_mistake_is_answered_in_a_sentence(
+    arguments: tuple[str, ...], environment: dict[str, str], status: int, reason: str, tmp_path: Path
+) -> None:
+    done = _hie(*arguments, folder=tmp_path, text=b"", COLUMNS="200", **environment)
+    said = done.stderr.decode()
+    assert done.returncode == status, said
+    assert reason in said
+    assert "Traceback" not in said
+    assert said.count("HIE_") <= 1, said
