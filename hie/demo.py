@@ -21,7 +21,9 @@ from hie.simulator import demo, history
 from hie.simulator.divisions import BY_CODE, CITY, PROVINCE
 from hie.simulator.mllp import SendReport
 from hie.simulator.run import City, send, write_truth
+from hie.simulator.segments import facility
 from hie.simulator.tables import DemoCity
+from hie.simulator.vendors import vendors
 from hl7_gateway.sender import Sender
 
 _CONNECTIONS: Final = 8
@@ -43,7 +45,7 @@ def fill(settings: Settings, url: str, console: Console, *, should_stop: Callabl
         city = demo.city(end=known.last_day, until=known.until)
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True) as progress:
-            _publish_directory(exchange, city)
+            publish_directory(exchange, city)
             _load_history(exchange, city, progress)
             if should_stop():
                 return
@@ -69,13 +71,18 @@ def _remembered(exchange: wiring.Exchange) -> DemoCity:
     return known
 
 
-def _publish_directory(exchange: wiring.Exchange, city: City) -> None:
+def publish_directory(exchange: wiring.Exchange, city: City) -> None:
     """Store the institutions under the identifiers that their messages will name, and where they report."""
     entries: list[JsonObject] = []
     sites: list[SurveillanceSite] = []
     for institution in city.institutions:
+        named = facility(vendors()[institution.vendor], institution.code)
         sender = Sender(
-            "", institution.code, exchange.settings.zone, identifier_base=exchange.settings.identifier_base
+            "",
+            institution.code,
+            exchange.settings.zone,
+            identifier_base=exchange.settings.identifier_base,
+            facility_id=named[1] if isinstance(named, tuple) else "",
         )
         system = sender.system("Organization")
         division = BY_CODE[institution.division].name

@@ -7,6 +7,7 @@ row is accepted and entered, so that an operator sees it. Profiles are cached an
 
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,7 +19,7 @@ from hie.core.settings import Settings
 from hl7_gateway.er7 import charset
 from hl7_gateway.er7.message import Message, Repetition
 from hl7_gateway.er7.text import part
-from hl7_gateway.sender import Sender
+from hl7_gateway.sender import Sender, facility_id
 from hl7_gateway.tables import SenderProfile
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ _LONGEST_NAME = 227
 # Where MSH-3 and MSH-4 stand in an MSH cut at its separator.
 _APPLICATION, _FACILITY = 2, 3
 _SEARCHED_BYTES = 1024
+# Senders with a universal id that are remembered before all are made anew.
+_NAMED = 4096
 
 _ENTER = """
 INSERT INTO sender (application, facility, first_seen_at, is_enabled, is_registered)
@@ -49,6 +52,7 @@ class Senders:
         self._identifier_base = settings.identifier_base
         self._charset = "utf-8"
         self._profiles: dict[Name, Sender] = {}
+        self._named: dict[tuple[Name, str], Sender] = {}
         self._refused: dict[Name, ExchangeError] = {}
         self._charsets: dict[tuple[bytes, bytes], str] = {}
         self._unlisted: dict[Name, None] = {}
@@ -72,7 +76,18 @@ class Senders:
             self._unlisted[name] = None
         elif sender.charset != self._charset:
             self._charsets[_bytes_of_name(raw)] = sender.charset
-        return sender
+        universal = facility_id(message.sending_facility)
+        return self._identified(name, sender, universal) if universal else sender
+
+    def _identified(self, name: Name, sender: Sender, universal: str) -> Sender:
+        """Return the sender with its facility's universal id; profiles are by name alone."""
+        place = (name, _storable(universal))
+        found = self._named.get(place)
+        if found is None:
+            if len(self._named) >= _NAMED:
+                self._named.clear()
+            found = self._named[place] = replace(sender, facility_id=place[1])
+        return found
 
     def check(self, sender: Sender) -> None:
         """Raise SenderDisabledError for a sender switched off, ConfigurationError for a wrong profile."""
@@ -101,6 +116,7 @@ class Senders:
         with database.transaction() as transaction:
             rows = transaction.session.exec(select(SenderProfile)).all()
             self._profiles.clear()
+            self._named.clear()
             self._refused.clear()
             for row in rows:
                 self._take(row)
@@ -129,7 +145,10 @@ class Senders:
 
 def _name(hd: Repetition) -> str:
     """Return HD.1, else HD.2, as a name that a row takes."""
-    text = (part(hd, 1) or part(hd, 2)).strip()
+    return _storable((part(hd, 1) or part(hd, 2)).strip())
+
+
+def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:_LONGEST_NAME]
 
 

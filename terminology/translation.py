@@ -1,7 +1,7 @@
 """Code translation by concept maps: the IG's code-system maps, and the names of coding systems (table 0396).
 
 It answers from memory and knows nothing of messages or senders. A code that a map has no target for is not
-translated; nothing is guessed.
+translated; nothing is guessed. `additions` of a map file are rows beyond the guide, each with its source.
 
 https://hl7.org/fhir/R4/conceptmap.html; maps: https://build.fhir.org/ig/HL7/v2-to-fhir/coding_system_maps.html
 """
@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import Any
 
 import yaml
 
@@ -110,17 +111,26 @@ class ConceptMaps:
         except yaml.YAMLError as error:
             raise ConfigurationError(f"The concept map `{name}` is not YAML: {error}") from error
         try:
-            return _compile(name, text["table"], text["systems"], text["rows"])
+            return _compile(name, text)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"The concept map `{name}` has a row of the wrong form: {error!r}"
             ) from error
 
 
-def _compile(name: str, table: str | None, systems: list[str], rows: list[list[str | int]]) -> ConceptMap:
+def _compile(name: str, text: dict[str, Any]) -> ConceptMap:
+    table, systems = text["table"], text["systems"]
     result = ConceptMap(name, table, {}, {})
     number = _TABLE.match(table) if table is not None else None
     own = f"http://terminology.hl7.org/CodeSystem/v2-{number[1]}" if number is not None else None
+    _add_rows(result, text["rows"], own, systems)
+    for addition in text.get("additions", ()):
+        _add_rows(result, addition["rows"], addition.get("system"), systems)
+    return result
+
+
+def _add_rows(result: ConceptMap, rows: list[list[str | int]], own: str | None, systems: list[str]) -> None:
+    """Add rows whose v2 codes belong to the code system `own`; None where they belong to the sender."""
     for row in rows:
         code, text = str(row[1]), str(row[2])
         if own is not None and _INTEGER not in code:
@@ -135,4 +145,3 @@ def _compile(name: str, table: str | None, systems: list[str], rows: list[list[s
         else:
             # The first of several targets holds: the IG leaves the choice to the site (SegmentActionCode U).
             result.targets.setdefault(code, target)
-    return result

@@ -7,12 +7,14 @@ over the implementation.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from hie.core.db.database import Transaction
 from hie.core.errors import ExchangeError, Issue
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import ValidationLevel
+
+if TYPE_CHECKING:  # what converts messages names these ports and needs no database
+    from hie.core.db.database import Transaction
 
 # On the request of a transaction entry: the update leaves what it does not say as it is stored
 # (fhir_server/transaction/merge.py says how). Other servers ignore it and replace the resource.
@@ -97,7 +99,7 @@ class ResourceStore(Protocol):
     Every method works in the caller's transaction and never commits.
     """
 
-    def transact(self, transaction: Transaction, bundles: Sequence[JsonObject]) -> list[TransactionResult]:
+    def transact(self, transaction: "Transaction", bundles: Sequence[JsonObject]) -> list[TransactionResult]:
         """Apply each transaction Bundle whole or not at all, in order.
 
         A Bundle that fails leaves no trace and does not hinder the others; its
@@ -106,12 +108,12 @@ class ResourceStore(Protocol):
         """
         ...
 
-    def read(self, transaction: Transaction, resource_type: str, resource_id: str) -> StoredResource:
+    def read(self, transaction: "Transaction", resource_type: str, resource_id: str) -> StoredResource:
         """Return the current version; raises NotFoundError or DeletedError."""
         ...
 
     def search(
-        self, transaction: Transaction, resource_type: str, parameters: Sequence[tuple[str, str]]
+        self, transaction: "Transaction", resource_type: str, parameters: Sequence[tuple[str, str]]
     ) -> SearchPage:
         """Return one page of the search ``resource_type?parameters``; raises RequestError for a bad one."""
         ...
@@ -141,10 +143,10 @@ class SurveillanceSite:
 class DailyCountSink(Protocol):
     """Takes aggregated daily counts, as a statistics office hands them over."""
 
-    def register(self, transaction: Transaction, sites: Iterable[SurveillanceSite]) -> None:
+    def register(self, transaction: "Transaction", sites: Iterable[SurveillanceSite]) -> None:
         """Make the sites known, or replace what is known of them."""
         ...
 
-    def load(self, transaction: Transaction, rows: Iterable[DailyCount]) -> int:
+    def load(self, transaction: "Transaction", rows: Iterable[DailyCount]) -> int:
         """Store `rows`, replacing counts of the same day, institution and condition; return how many."""
         ...

@@ -6,6 +6,7 @@ structures.
 """
 
 from collections.abc import Iterator
+from itertools import compress, count
 
 from hl7_gateway.er7.delimiters import Delimiters
 from hl7_gateway.er7.escape import decoder
@@ -52,19 +53,25 @@ class Segment:
     def repetitions(self, field: int) -> tuple[Repetition, ...]:
         """Return the decoded repetitions of a field, () when it is empty."""
         cut = self._cut.get(field)
-        if cut is None:
-            raw = self.raw(field)
-            cut = self._split(raw) if raw else _ABSENT
-            self._cut[field] = cut
+        if cut is not None:
+            return cut
+        fields = self._fields
+        raw = fields[field] if 0 < field < len(fields) else ""
+        if not raw:
+            return _ABSENT
+        # No delimiter is a letter or a digit (read_delimiters refuses such).
+        cut = self._cut[field] = (((raw,),),) if raw.isalnum() else self._split(raw)
         return cut
 
     def first(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return decoded text of the first repetition, "" when it is absent or the explicit null."""
         cut = self._cut.get(field)
         if cut is None:
+            fields = self._fields
+            raw = fields[field] if 0 < field < len(fields) else ""
+            if not raw or raw.isalnum():
+                return raw if component == subcomponent == 1 else ""
             cut = self.repetitions(field)
-        if not cut:
-            return ""
         repetition = cut[0]
         if component > len(repetition):
             return ""
@@ -84,8 +91,8 @@ class Segment:
 
     def filled(self) -> list[int]:
         """Return the numbers of the fields that are not empty."""
-        fields = self._fields
-        return [number for number in range(1, len(fields)) if fields[number]]
+        # The first of them is the segment's name.
+        return list(compress(count(), self._fields))[1:]
 
     @property
     def text(self) -> str:
@@ -96,6 +103,18 @@ class Segment:
         return self.delimiters.field.join(fields)
 
     def _split(self, raw: str) -> tuple[Repetition, ...]:
+        delimiters = self.delimiters
+        component, subcomponent = delimiters.component, delimiters.subcomponent
+        if not subcomponent or subcomponent in raw or delimiters.escape in raw:
+            return self._split_deep(raw)
+        # A sender that declares a sub-component separator declares all that precede it in MSH-2.
+        repetition = delimiters.repetition
+        if repetition in raw:
+            return tuple([tuple(zip(text.split(component))) for text in raw.split(repetition)])
+        return (tuple(zip(raw.split(component))),)
+
+    def _split_deep(self, raw: str) -> tuple[Repetition, ...]:
+        """Cut a field that has escapes or sub-components, or whose sender does not declare all delimiters."""
         delimiters = self.delimiters
         repetition, component = delimiters.repetition, delimiters.component
         texts = raw.split(repetition) if repetition and repetition in raw else (raw,)

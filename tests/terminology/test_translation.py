@@ -59,6 +59,44 @@ def test_a_code_without_target_is_not_translated(concept_map: str, code: str) ->
     assert MAPS.translate(concept_map, code) is None
 
 
+@pytest.mark.parametrize(
+    ("code", "gender", "text"),
+    [
+        ("0", "unknown", "未知的性别"),
+        ("1", "male", "男性"),
+        ("2", "female", "女性"),
+        ("9", "unknown", "未说明的性别"),
+    ],
+)
+def test_a_digit_of_gb_t_2261_1_is_a_sex_of_its_own_code_table(code: str, gender: str, text: str) -> None:
+    target = MAPS.translate("AdministrativeSex", code)
+    assert target is not None
+    assert target.code == gender
+    assert MAPS.translate("AdministrativeSex.source", code) == Coding(
+        "urn:oid:2.16.156.10011.2.3.3.4", code, text
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "code"),
+    [
+        ("↑", "H"),
+        ("↓", "L"),
+        ("↑↑", "HH"),
+        ("↓↓", "LL"),
+        ("Ｈ", "H"),
+        ("Ｌ", "L"),
+        ("ＨＨ", "HH"),
+        ("ＬＬ", "LL"),
+    ],
+)
+def test_the_arrows_of_a_laboratory_are_interpretations_and_no_codes_of_the_table(
+    flag: str, code: str
+) -> None:
+    assert MAPS.translate("InterpretationCodes", flag) == MAPS.translate("InterpretationCodes", code)
+    assert MAPS.translate("InterpretationCodes.source", flag) is None
+
+
 def test_a_pattern_of_the_table_takes_its_number() -> None:
     assert MAPS.translate("RepeatPattern", "Q6H") == Coding(
         "http://terminology.hl7.org/CodeSystem/v2-0335", "Q6H", "every 6 hours"

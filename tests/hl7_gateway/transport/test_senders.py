@@ -126,3 +126,18 @@ def test_name_of_any_kind_is_entered(process: Process, database: Database, name:
     assert outcome(process(admission(1, facility=name))[0])[0] in ("AA", "AE")
     assert rows(database, "SELECT count(*), max(length(facility)) <= 227 FROM sender") == [(1, True)]
     assert CLOCK.now() > rows(database, "SELECT first_seen_at FROM sender")[0][0]
+
+
+def test_facilities_of_one_name_are_told_apart_by_their_universal_id(
+    database: Database, senders: Senders
+) -> None:
+    register(database, zone="Asia/Tokyo")
+    senders.refresh(database)
+    first, second, plain = (
+        of(senders, admission(1).replace(b"|H1|", f"|{facility}|".encode(), 1))
+        for facility in ("H1^1.2.3^ISO", "H1^1.2.4^ISO", "H1")
+    )
+    assert (first.facility_id, second.facility_id, plain.facility_id) == ("1.2.3", "1.2.4", "")
+    assert len({sender.system("MR") for sender in (first, second, plain)}) == 3
+    # Profiles are by name: both are in the zone that is registered for it.
+    assert first.zone == second.zone == ZoneInfo("Asia/Tokyo")

@@ -1,0 +1,163 @@
+"""Which leaves of a segment its rules have read, and which are left.
+
+Reading is declared, not observed: each data-type function names the components (and how many of their
+sub-components) that it puts into its result. A segment's account is the union over the rules that fired,
+compared once with what the segment holds.
+"""
+
+from collections.abc import Iterable
+from operator import gt
+
+from hl7_gateway.convert.report import Report, Unmapped
+from hl7_gateway.er7.message import NULL, Repetition, Segment
+
+Reads = tuple[int, ...]
+"""Sub-components read of each component, first to last: (1, 1, 0, 3) reads 1, 2 and 4.1 to 4.3."""
+
+ALL = 1_000_000
+"""All sub-components, however many."""
+
+WHOLE: Reads = (ALL,) * 64
+"""Every component with all its sub-components; no data type has more than 27."""
+
+NOTHING: Reads = ()
+NO_RULE = "no mapping"
+IS_NULL = "explicit null: what it says is deleted"
+
+_unions: dict[tuple[Reads, Reads], Reads] = {}
+
+
+def union(one: Reads, other: Reads) -> Reads:
+    """Return what is read when both are."""
+    known = _unions.get((one, other))
+    if known is None:
+        size = max(len(one), len(other))
+        padded = [(*reads, *(0,) * (size - len(reads))) for reads in (one, other)]
+        known = tuple(max(pair) for pair in zip(*padded, strict=True))
+        _unions[one, other] = known
+    return known
+
+
+def is_read_whole(repetition: Repetition, reads: Reads) -> bool:
+    """Whether `reads` holds every filled leaf of `repetition`."""
+    # Most repetitions fit as they are, empty places included: that is seen without a loop in Python.
+    if len(repetition) <= len(reads) and True not in map(gt, map(len, repetition), reads):
+        return True
+    known = len(reads)
+    for place, component in enumerate(repetition):
+        for text in component[reads[place] if place < known else 0 :]:
+            if text and text != NULL:
+                return False
+    return True
+
+
+class Account:
+    """The account of one segment while its rules run."""
+
+    __slots__ = ("_fields", "_is_whole", "_reasons", "_repetitions", "nulls", "segment")
+
+    def __init__(self, segment: Segment) -> None:
+        """Open the account: nothing is read yet."""
+        self.segment = segment
+        self.nulls: list[int] = []
+        # Until a field is read in part: then those that were read at all need no second look.
+        self._is_whole = True
+        self._fields: dict[int, Reads] = {}
+        self._repetitions: dict[tuple[int, int], Reads] | None = None
+        self._reasons: dict[tuple[int, int], str] | None = None
+
+    def cover(self, field: int, reads: Reads = WHOLE) -> None:
+        """Note that `reads` of every repetition of `field` is in the result."""
+        if reads is WHOLE:
+            self._fields[field] = WHOLE
+            return
+        self._is_whole = False
+        before = self._fields.get(field)
+        self._fields[field] = reads if before is None or before == reads else union(before, reads)
+
+    def cover_all(self, covered: dict[int, Reads]) -> None:
+        """Note what is read of several fields that nothing else reads."""
+        self._fields.update(covered)
+
+    def cover_repetition(self, field: int, number: int, reads: Reads = WHOLE) -> None:
+        """Note that `reads` of the 0-based repetition `number` is in the result."""
+        known = self._repetitions
+        if known is None:
+            known = self._repetitions = {}
+        before = known.get((field, number))
+        known[field, number] = reads if before is None else union(before, reads)
+
+    def fail(self, field: int, number: int, reason: str) -> None:
+        """Note why a repetition could not be used; it counts only if no other rule uses it."""
+        if self._reasons is None:
+            self._reasons = {}
+        self._reasons[field, number] = reason
+
+    def close(self, fields: Iterable[int], report: Report, reason: str = NO_RULE) -> None:
+        """Add to `report` every non-empty leaf of `fields` that was not read."""
+        by_field, by_repetition = self._fields, self._repetitions
+        if self._is_whole:
+            fields = [field for field in fields if field not in by_field]
+        for field in fields:
+            reads = by_field.get(field, NOTHING)
+            if reads is WHOLE:
+                continue
+            repetitions = self.segment.repetitions(field)
+            if (
+                reads
+                and reads[0]
+                and len(repetitions) == 1
+                and len(repetitions[0]) == 1 == len(repetitions[0][0])
+            ):
+                continue  # a field of one leaf, the most frequent case
+            for number, repetition in enumerate(repetitions):
+                read = reads
+                if by_repetition:
+                    part = by_repetition.get((field, number))
+                    if part is not None:
+                        read = union(reads, part) if reads else part
+                if read and is_read_whole(repetition, read):
+                    continue
+                self._settle(field, number, repetition, read, report, reason)
+
+    def _settle(
+        self, field: int, number: int, repetition: Repetition, read: Reads, report: Report, reason: str
+    ) -> None:
+        if not read:
+            self._leave(field, number, repetition, report, reason)
+            return
+        known = len(read)
+        for place, component in enumerate(repetition):
+            allowed = read[place] if place < known else 0
+            if len(component) <= allowed:
+                continue
+            for part, text in enumerate(component[allowed:], allowed + 1):
+                if text and text != NULL:
+                    sub = part if allowed or part > 1 else 0
+                    where = location(self.segment, field, number, place + 1, sub)
+                    report.unmapped.append(Unmapped(where, len(text), reason, self.segment.index))
+
+    def _leave(self, field: int, number: int, repetition: Repetition, report: Report, reason: str) -> None:
+        length = size(repetition)
+        if not length:
+            return
+        if length == len(NULL) and self.segment.is_null(field):
+            reason = IS_NULL
+            self.nulls.append(field)
+        if self._reasons is not None:
+            reason = self._reasons.get((field, number), reason)
+        where = location(self.segment, field, number)
+        report.unmapped.append(Unmapped(where, length, reason, self.segment.index))
+
+
+def size(repetition: Repetition) -> int:
+    """Return the number of characters in a repetition without its delimiters."""
+    return sum([len(text) for component in repetition for text in component])
+
+
+def location(segment: Segment, field: int, number: int = 0, component: int = 0, subcomponent: int = 0) -> str:
+    """Return "PID-3", "PID-3[2]" or "PID-3[2].4.1"; `number` is 0-based, the first is not written."""
+    text = f"{segment.name}-{field}[{number + 1}]" if number else f"{segment.name}-{field}"
+    if component:
+        text = f"{text}.{component}"
+    return f"{text}.{subcomponent}" if subcomponent else text

@@ -1,0 +1,169 @@
+"""How one repetition of a field becomes one value: the part of a rule that is the same wherever it goes.
+
+A maker works in two steps. `prepare` is pure: it depends on the repetition, the sender and the version, so
+what it gives may be kept in memory and shared by messages. `realize` puts it into one Bundle: a copy of its
+own, a Reference.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from hie.core.errors import ConfigurationError
+from hie.core.fhir.json import Json, JsonObject
+from hl7_gateway.convert.accounting import ALL, WHOLE, Reads, union
+from hl7_gateway.convert.maps import Rule
+from hl7_gateway.convert.memory import RECURRING
+from hl7_gateway.convert.mentions import MENTIONABLE, Mention, mention_of, refer
+from hl7_gateway.convert.places import store_at
+from hl7_gateway.convert.run import Run
+from hl7_gateway.datatypes.context import Context
+from hl7_gateway.datatypes.registry import Convert, DataType, find
+from hl7_gateway.er7.message import Repetition, Segment
+from hl7_gateway.er7.text import lift
+
+Prepare = Callable[[Repetition, Context], Any]
+Realize = Callable[[Any, Segment, Run], Json]
+
+
+class Maker(NamedTuple):
+    """`prepare` gives None when there is nothing to say; `recurs` says that its results are worth keeping."""
+
+    prepare: Prepare
+    realize: Realize
+    reads: Reads
+    recurs: bool
+
+
+def maker(rule: Rule) -> Maker:
+    """Return the maker of `rule`; raises ConfigurationError for a name that stands for nothing."""
+    if rule.element:
+        made = _element(rule.element)
+    elif rule.constant is not None:
+        made = _constant(rule.constant)
+    else:
+        made = _converted(rule)
+    if rule.default is not None:
+        made = _with_default(made, rule.default)
+    return _of_component(made, rule.component) if rule.component else made
+
+
+def fresh(constant: Json) -> Callable[[], Json]:
+    """Return a function that gives `constant` anew: a later rule may add to what a resource holds."""
+    if not isinstance(constant, dict | list):
+        return lambda: constant
+    text = orjson.dumps(constant)
+    return lambda: orjson.loads(text)
+
+
+def reads_of(datatype: DataType) -> Reads:
+    """Return what a data-type function declares to read, as the account counts it."""
+    if datatype.uses == "all":
+        return WHOLE
+    places: dict[int, int] = {}
+    for use in datatype.uses:
+        component, parts = (use, (1,)) if isinstance(use, int) else use
+        places[component] = next((n - 1 for n in range(1, 64) if n not in parts), 0)
+    return tuple(places.get(place, 0) for place in range(1, max(places, default=0) + 1))
+
+
+def _constant(constant: Json) -> Maker:
+    anew = fresh(constant)
+    return Maker(
+        lambda _repetition, _context: constant, lambda _value, _segment, _run: anew(), (), recurs=True
+    )
+
+
+def _converted(rule: Rule) -> Maker:
+    datatype = find(rule.function)
+    convert = datatype.bind(concept_map=rule.concept_map or None, namespace=rule.namespace or None)
+    reads = reads_of(datatype)
+    if rule.refer:
+        return _reference(rule.refer, convert, reads)
+    if rule.function.partition("_")[2] in RECURRING:
+        return Maker(convert, _own, reads, recurs=True)
+    return Maker(convert, _own, reads, recurs=False)
+
+
+def _own(value: Any, _segment: Segment, _run: Run) -> Json:
+    return dict(value) if type(value) is dict else value
+
+
+def _reference(kind: str, convert: Convert, reads: Reads) -> Maker:
+    """A Reference to what `convert` describes: one resource, or a list of them, each part of the next."""
+    if kind not in MENTIONABLE:
+        raise ConfigurationError(f"A rule cannot refer to {kind}")
+
+    def mentions(repetition: Repetition, context: Context) -> tuple[Mention, ...] | None:
+        content = convert(repetition, context)
+        if isinstance(content, dict):
+            return (mention_of(kind, content, context.sender),)
+        if isinstance(content, list) and content:
+            return tuple([mention_of(kind, part, context.sender) for part in content])
+        return None
+
+    return Maker(mentions, lambda found, segment, run: refer(run, found, segment), reads, recurs=True)
+
+
+def _element(rules: tuple[Rule, ...]) -> Maker:
+    """An element around one repetition: it comes into being only if a rule of it that reads has a value."""
+    parts = [(store_at(rule.to), maker(rule), rule.constant is None) for rule in rules]
+    reads: Reads = ()
+    for _, part, _ in parts:
+        reads = union(reads, part.reads)
+
+    def prepare(repetition: Repetition, context: Context) -> list[tuple[Any, ...]] | None:
+        prepared: list[tuple[Any, ...]] = []
+        is_filled = False
+        for store, part, is_reading in parts:
+            value = part.prepare(repetition, context)
+            if value is not None:
+                prepared.append((store, part.realize, value))
+                is_filled = is_filled or is_reading
+        return prepared if is_filled else None
+
+    def realize(prepared: list[tuple[Any, ...]], segment: Segment, run: Run) -> Json:
+        element: JsonObject = {}
+        for store, realize_part, value in prepared:
+            store(element, realize_part(value, segment, run))
+        return element
+
+    return Maker(prepare, realize, reads, all(part.recurs for _, part, _ in parts))
+
+
+def _with_default(made: Maker, default: JsonObject) -> Maker:
+    """Lay constants under what the function gives."""
+    defaults = [(name, fresh(value)) for name, value in default.items()]
+
+    def prepare(repetition: Repetition, context: Context) -> Any:
+        value = made.prepare(repetition, context)
+        if isinstance(value, dict):
+            for name, anew in defaults:
+                if name not in value:
+                    value[name] = anew()
+        return value
+
+    return made._replace(prepare=prepare)
+
+
+def _of_component(made: Maker, component: int) -> Maker:
+    """Take a component, its sub-components as the components of a repetition."""
+    index = component - 1
+
+    def prepare(repetition: Repetition, context: Context) -> Any:
+        if index >= len(repetition):
+            return None
+        value = made.prepare(lift(repetition[index]), context)
+        if context.dropped:
+            context.dropped[:] = [(component, reason) for _, reason in context.dropped]
+        return value
+
+    # An account counts sub-components from the first: what is read behind a gap is reported as well.
+    known = (
+        ALL
+        if made.reads is WHOLE
+        else next((n for n, read in enumerate(made.reads) if not read), len(made.reads))
+    )
+    reads = (*(0,) * index, known)
+    return made._replace(prepare=prepare, reads=reads)
