@@ -17,6 +17,7 @@ from hie import wiring
 from hie.core import garbage, logs
 from hie.core.settings import Settings
 from hie.core.web import errors
+from hie.portal import router as portal
 
 # Names that a browser on this machine may use. Any other Host header is a page
 # of another site that made its name resolve to loopback.
@@ -47,6 +48,13 @@ def build(exchange: wiring.Exchange) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     errors.install(app)
     app.include_router(build_router(exchange.repository, exchange.database, exchange.settings))
+    portal.install(
+        app,
+        store=exchange.repository,
+        database=exchange.database,
+        clock=exchange.clock,
+        zone=exchange.settings.zone,
+    )
 
     @app.get("/health", include_in_schema=False)
     def health() -> dict[str, str]:

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from hie.core.db.database import Database
-from hie.core.ports import ResourceStore
-from hie.portal.elements import concept
+from hie.portal import former_identities
 from hie.portal.entries import Kind
+from hie.portal.former_identities import VersionedStore
 from hie.portal.page import Pages
 from hie.portal.people import Person, find, normal_query, person_of, persons_of
 from hie.portal.record import Record
@@ -25,7 +25,7 @@ _COLOURS: Final = 8
 _LONGEST_QUERY: Final = 200
 
 
-def mount(router: APIRouter, pages: Pages, database: Database, store: ResourceStore) -> None:
+def mount(router: APIRouter, pages: Pages, database: Database, store: VersionedStore) -> None:
     """Add the pages to `router`; each request is one transaction."""
 
     @router.get("/")
@@ -42,6 +42,8 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: ResourceSt
             return RedirectResponse("/", 303)
         with database.transaction() as transaction:
             finding = find(transaction, store, q)
+            if finding.is_by_number:
+                finding = former_identities.of_finding(transaction, store, finding)
         return pages.render(request, "patients.html", finding=finding, query_text=normal_query(q))
 
     @router.get("/patients/{patient_id}")
@@ -53,7 +55,9 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: ResourceSt
         before: date | None = None,
     ) -> HTMLResponse:
         with database.transaction() as transaction:
-            person = person_of(transaction, store, patient_id)
+            person = former_identities.of_person(
+                transaction, store, person_of(transaction, store, patient_id)
+            )
             record = Record(
                 transaction,
                 store,
@@ -63,10 +67,7 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: ResourceSt
                 hospital=hospital,
             )
             page = record.page(before)
-            allergies = [
-                (concept(allergy.get("code")), where, f"AllergyIntolerance/{allergy['id']}")
-                for allergy, where in record.allergies()
-            ]
+            allergies = record.allergies()
         response = pages.render(
             request,
             "patient.html",

@@ -6,7 +6,6 @@ A card that leads to several persons is shown as a conflict, never resolved
 here. This is no record linkage; it shows what the hospitals agree on.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from hie.core.fhir.json import JsonObject, loads
 from hie.core.ports import ResourceStore, SearchPage
 from hie.portal import source_patient
 from hie.portal.searches import any_of, escape, every, resources
-from hie.portal.source_patient import Hospital, SourcePatient, mask
+from hie.portal.source_patient import FormerIdentity, Hospital, SourcePatient, mask
 
 _LIMIT: Final = 60
 _MANY: Final = "200"
-_NUMBER: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z\-./]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,11 @@ class Person:
         return tuple(dict.fromkeys(patient.hospital for patient in self.patients))
 
     @property
+    def former(self) -> tuple[tuple[Hospital, FormerIdentity], ...]:
+        """Whom hospitals had under the same Patient before; empty where that was not asked for."""
+        return tuple((patient.hospital, each) for patient in self.patients for each in patient.former)
+
+    @property
     def disagreements(self) -> tuple[Disagreement, ...]:
         """What the hospitals do not agree about; a hospital that says nothing does not disagree."""
         elements = {
@@ -99,8 +102,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a search found: persons in the order of their names, and whether there are more."""
+    """What a search found: persons in the order of their names, and whether there are more.
 
+    `is_by_number` says that a number was searched for, and `is_conflict` that it leads to several persons.
+    """
+
+    is_by_number: bool
     persons: tuple[Person, ...]
     is_conflict: bool
     has_more: bool
@@ -109,16 +116,17 @@ class Finding:
 def find(transaction: Transaction, store: ResourceStore, query: str) -> Finding:
     """Return the persons whose name begins with `query`, or who carry it as card or ID number."""
     query = normal_query(query)
-    is_number = _NUMBER.fullmatch(query) is not None and any(sign.isdigit() for sign in query)
+    is_number = query.isascii() and any(sign.isdigit() for sign in query)
     page = SearchPage((), None, None)
     # Card numbers are compared as written; people type letters in either case.
-    for spelled in dict.fromkeys((query, query.upper(), query.lower())) if is_number else (query,):
-        name = "identifier" if is_number else "name"
+    spellings = dict.fromkeys((query, query.upper(), query.lower())) if is_number else ()
+    for name, spelled in (*(("identifier", each) for each in spellings), ("name", query)):
         page = store.search(transaction, "Patient", [(name, escape(spelled)), ("_count", str(_LIMIT))])
         if page.entries:
             break
     persons = group(transaction, store, resources(page))
     return Finding(
+        is_by_number=is_number,
         persons=tuple(sorted(persons, key=lambda person: (lazy_pinyin(person.name), person.key))),
         is_conflict=is_number and len(persons) > 1,
         has_more=page.next_cursor is not None,

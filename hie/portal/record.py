@@ -15,7 +15,7 @@ from hie.core.db.database import Transaction
 from hie.core.fhir.json import JsonObject
 from hie.core.ports import ResourceStore, SearchPage
 from hie.portal import timeline
-from hie.portal.elements import end
+from hie.portal.elements import concept, end
 from hie.portal.entries import READERS, Kind, ordered_by
 from hie.portal.people import Person
 from hie.portal.searches import any_of, every, pages, resources
@@ -88,6 +88,15 @@ class RecordPage:
     before: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class Allergy:
+    """What a person does not tolerate, whether that is past, and who says so by which resource."""
+
+    text: str
+    is_past: bool
+    said_by: tuple[tuple[Hospital, str], ...]
+
+
 @dataclass
 class _Found:
     """What was read so far: by reference, the resources to show and all that are at hand."""
@@ -134,15 +143,18 @@ class Record:
         read = [*kinds, Kind.MEDICATION] if Kind.ORDER in kinds and Kind.MEDICATION not in kinds else kinds
         self._streams = [stream for kind in read for stream in STREAMS[kind]]
 
-    def allergies(self) -> list[tuple[JsonObject, Hospital]]:
-        """Return every AllergyIntolerance of all hospitals; those entered in error are left out."""
+    def allergies(self) -> list[Allergy]:
+        """Return the allergies of all hospitals, active ones first; without those refuted or in error."""
         parameters = [("patient", self._patients), ("_count", str(_COUNT))]
-        found = every(self._transaction, self._store, "AllergyIntolerance", parameters)
-        return [
-            (each, self._hospital(str(each.get("patient", {}).get("reference", "")).rpartition("/")[2]))
-            for each in found
-            if not _has_code(each.get("verificationStatus"), "entered-in-error")
-        ]
+        found: dict[tuple[bool, str], list[tuple[Hospital, str]]] = {}
+        for each in every(self._transaction, self._store, "AllergyIntolerance", parameters):
+            if _codes(each.get("verificationStatus")) & {"entered-in-error", "refuted"}:
+                continue
+            is_past = bool(_codes(each.get("clinicalStatus")) & {"inactive", "resolved"})
+            patient = str(each.get("patient", {}).get("reference", "")).rpartition("/")[2]
+            said = found.setdefault((is_past, concept(each.get("code"))), [])
+            said.append((self._hospital(patient), _reference(each)))
+        return [Allergy(text, is_past, tuple(said)) for (is_past, text), said in sorted(found.items())]
 
     def page(self, before: date | None) -> RecordPage:
         """Return the page of the days before `before`; the newest when it is None."""
@@ -264,5 +276,5 @@ def _references(patients: Iterable[SourcePatient]) -> str:
     return any_of([f"Patient/{each.id}" for each in patients])
 
 
-def _has_code(concept: JsonObject | None, code: str) -> bool:
-    return any(coding.get("code") == code for coding in (concept or {}).get("coding", ()))
+def _codes(value: JsonObject | None) -> set[str]:
+    return {str(coding.get("code", "")) for coding in (value or {}).get("coding", ())}

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/patient.html
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from hie.core.fhir.json import JsonObject
@@ -43,6 +44,22 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerIdentity:
+    """Whom an earlier version of a Patient stood for, and when that version was stored."""
+
+    name: str
+    gender: str
+    birth_date: str
+    resident_id: str
+    last_seen: datetime | None
+
+    @property
+    def masked_id(self) -> str:
+        """The resident ID number with the birth date hidden."""
+        return mask(self.resident_id)
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePatient:
     """One hospital's Patient; what the hospital did not say is "".
 
@@ -58,6 +75,8 @@ class SourcePatient:
     resident_id: str
     numbers: tuple[Number, ...]
     is_active: bool
+    version: int
+    former: tuple[FormerIdentity, ...] = ()
 
 
 def read(patient: JsonObject, hospitals: Mapping[str, Hospital]) -> SourcePatient:
@@ -74,6 +93,7 @@ def read(patient: JsonObject, hospitals: Mapping[str, Hospital]) -> SourcePatien
         resident_id=resident_id(patient),
         numbers=_numbers(patient),
         is_active=bool(patient.get("active", True)),
+        version=int(patient.get("meta", {}).get("versionId", 1)),
     )
 
 

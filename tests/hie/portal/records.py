@@ -75,7 +75,7 @@ def resource_set() -> dict[str, Resource]:
             "h2",
             "张三峰",
             (f"{SID}/H2/id", "SB", ZHANG_ID),
-            (f"{SID}/H2/card", "MR", "00077"),
+            (f"{SID}/H2/card", "MR", "P&7.7/0"),
             gender="male",
             birthDate="1980-02-29",
         ),

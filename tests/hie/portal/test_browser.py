@@ -11,12 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from hie import wiring
 from hie.core.settings import Settings
 from tests.hie.portal.records import ZHANG_ID, store
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,7 +68,7 @@ def address(database_url: str) -> Iterator[str]:
 class Visit:
     """A visit with what went wrong in it: requests to other hosts, console messages, failed answers."""
 
-    def __init__(self, browser: "playwright.Browser", address: str, *, width: int, scripts: bool) -> None:
+    def __init__(self, browser: Browser, address: str, *, width: int, scripts: bool) -> None:
         """Open a page of `width` at `address`."""
         self.context = browser.new_context(
             viewport={"width": width, "height": 800}, java_script_enabled=scripts, base_url=address
@@ -79,7 +78,9 @@ class Visit:
         self.page.on("request", lambda request: self._check(request.url, address))
         self.page.on("console", lambda message: self.faults.append(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed {request.url}"))
+        self.page.on(
+            "requestfailed", lambda request: self.faults.append(f"failed {request.url} {request.failure}")
+        )
 
     def _check(self, url: str, address: str) -> None:
         if not url.startswith(f"{address}/"):
@@ -87,16 +88,16 @@ class Visit:
 
 
 @pytest.fixture
-def browser() -> Iterator["playwright.Browser"]:
+def browser() -> Iterator[Browser]:
     """A headless Chromium."""
-    with playwright.sync_playwright() as running:
+    with sync_playwright() as running:
         opened = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         opened.close()
 
 
 @pytest.fixture(params=[True, False], ids=["with scripts", "without scripts"])
-def visit(browser: "playwright.Browser", address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+def visit(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """A visit at a desk; nothing may go wrong in it."""
     opened = Visit(browser, address, width=1280, scripts=request.param)
     yield opened
@@ -138,13 +139,13 @@ def test_language_and_role_are_switched_in_place(visit: Visit) -> None:
 def test_keyboard_alone_reaches_the_timeline(visit: Visit) -> None:
     page = visit.page
     page.goto("/")
-    # the search box has the focus already
+    expect(page.get_by_label("姓名、卡号或身份证号")).to_be_focused()
     page.keyboard.type("张三丰")
     page.keyboard.press("Enter")
     page.wait_for_url("**/patients?q=*")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    assert page.locator(".skip").bounding_box()["y"] >= 0
+    expect(page.locator(".skip")).to_be_in_viewport()
     page.keyboard.press("Enter")
     for _step in range(10):
         page.keyboard.press("Tab")
@@ -157,12 +158,19 @@ def test_keyboard_alone_reaches_the_timeline(visit: Visit) -> None:
     assert page.get_by_role("heading", level=1).inner_text().startswith("张三")
 
 
+def path_of_a_person(page: Page) -> str:
+    """Return the path of a person with records."""
+    page.goto("/patients?q=张三丰")
+    path = page.get_by_role("link", name="张三").first.get_attribute("href")
+    assert path is not None
+    return path
+
+
 @pytest.mark.parametrize("width", [320, 390, 768])
-def test_no_page_scrolls_sideways(browser: "playwright.Browser", address: str, width: int) -> None:
+def test_no_page_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
     visit = Visit(browser, address, width=width, scripts=True)
     page = visit.page
-    page.goto("/patients?q=张三丰")
-    person = page.get_by_role("link", name="张三").first.get_attribute("href")
+    person = path_of_a_person(page)
     for language in ("zh-CN", "en"):
         visit.context.add_cookies([{"name": "language", "value": language, "url": address}])
         for path in (
@@ -197,7 +205,8 @@ FAINT = """
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
     if (!walker.currentNode.data.trim() || node.closest("svg")) continue;
-    const pair = [luminance(parse(getComputedStyle(node).color)), luminance(ground(node))].sort((a, b) => b - a);
+    const colours = [parse(getComputedStyle(node).color), ground(node)];
+    const pair = colours.map(luminance).sort((a, b) => b - a);
     const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
     const large = parseFloat(getComputedStyle(node).fontSize) >= 24;
     if (ratio < (large ? 3 : 4.5)) faint.push(`${walker.currentNode.data.trim()} ${ratio.toFixed(2)}`);
@@ -210,8 +219,7 @@ FAINT = """
 @pytest.mark.parametrize("visit", [True], indirect=True, ids=["with scripts"])
 def test_text_has_the_contrast_of_level_aa(visit: Visit) -> None:
     page = visit.page
-    page.goto("/patients?q=张三丰")
-    person = page.get_by_role("link", name="张三").first.get_attribute("href")
+    person = path_of_a_person(page)
     for path in ("/", "/patients?q=C-2002", person, f"{person}?kind=result", "/gateway", "/warning"):
         page.goto(path)
         assert page.evaluate(FAINT) == [], path

@@ -6,7 +6,16 @@ import pytest
 
 from hie import wiring
 from tests.hie.portal.browser import Browser
-from tests.hie.portal.records import LI_ID, ZHANG_ID, many_observations, store
+from tests.hie.portal.records import (
+    LI_ID,
+    RESIDENT_ID,
+    SID,
+    ZHANG_ID,
+    Resource,
+    many_observations,
+    patient,
+    store,
+)
 
 pytestmark = pytest.mark.usefixtures("filled")
 
@@ -26,7 +35,7 @@ def person_path(client: Browser, query: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("query", ["张三", "张三丰", "  张三峰 ", "C-1001", "c-1001", "00077", ZHANG_ID])
+@pytest.mark.parametrize("query", ["张三", "张三丰", "  张三峰 ", "C-1001", "c-1001", "P&7.7/0", ZHANG_ID])
 def test_person_is_found_by_name_and_card_and_id_number(client: Browser, query: str) -> None:
     text = page(client, "/patients", q=query)
     assert "找到 1 人" in text
@@ -271,3 +280,98 @@ def test_link_leads_to_the_resource(client: Browser, filled: wiring.Exchange) ->
     with filled.database.transaction() as transaction:
         for kind, identity in references:
             assert filled.repository.read(transaction, kind, identity).body is not None
+
+
+def patient_of_card(name: str, birth_date: str, resident_id: str = "") -> Resource:
+    """Return a Patient of one hospital's card, as the gateway would update it."""
+    numbers = [(RESIDENT_ID, "NNCHN", resident_id)] if resident_id else []
+    resource = patient("card", "h1", name, (f"{SID}/H1/card", "PI", "K-9"), *numbers, birthDate=birth_date)
+    said = {"name": bool(name), "birthDate": bool(birth_date)}
+    return {element: value for element, value in resource.items() if said.get(element, True)}
+
+
+def overwrite(exchange: wiring.Exchange, *versions: Resource) -> None:
+    """Store a Patient of a card again and again, as messages under the same number do."""
+    for version in versions:
+        resource = {**version, "managingOrganization": {"display": "H1"}}
+        entry = {
+            "resource": resource,
+            "request": {"method": "PUT", "url": f"Patient?identifier={SID}/H1/card|K-9"},
+        }
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        with exchange.database.transaction() as transaction:
+            (result,) = exchange.repository.transact(transaction, [bundle])
+            assert result.error is None
+
+
+def test_card_that_was_given_to_another_is_a_conflict(client: Browser, filled: wiring.Exchange) -> None:
+    first = patient_of_card("甲某", "1960-01-01", LI_ID)
+    overwrite(filled, first, patient_of_card("乙某", "1990-09-09", "99910219900909001X"), first)
+    overwrite(filled, patient_of_card("丙某", "1970-07-07"))
+    text = page(client, "/patients", q="K-9")
+    assert "此号码对应多人" in text
+    assert re.search(r"丙某.*曾登记给 甲某 性别未知 1960-01-01 999102\*{8}0027.*曾登记给 乙某", text)
+    assert text.count("甲某") == 1
+    text = page(client, person_path(client, "丙某"))
+    assert "同一登记曾属于他人" in text
+    assert "乙某 性别未知 1990-09-09" in text
+    assert "登记于 2026-03-10 12:00" in text
+
+
+def test_corrected_name_or_birth_date_is_no_other_person(client: Browser, filled: wiring.Exchange) -> None:
+    overwrite(
+        filled,
+        patient_of_card("甲某", "1960-01-01"),
+        patient_of_card("甲谋", "1960-01-01", LI_ID),
+        patient_of_card("甲谋", "1961-01-01", LI_ID),
+        patient_of_card("甲某某", "1961-02-01", LI_ID),
+    )
+    assert "此号码对应多人" not in page(client, "/patients", q="K-9")
+    assert "曾属于他人" not in page(client, person_path(client, "K-9"))
+
+
+def test_version_that_says_nothing_joins_no_strangers(client: Browser, filled: wiring.Exchange) -> None:
+    overwrite(
+        filled,
+        patient_of_card("甲某", "1960-01-01", LI_ID),
+        patient_of_card("", ""),
+        patient_of_card("乙某", "1990-09-09", "99910219900909001X"),
+    )
+    text = page(client, "/patients", q="K-9")
+    assert "此号码对应多人" in text
+    assert text.count("曾登记给") == 1
+    assert "曾登记给 甲某" in text
+
+
+def test_allergy_names_all_who_say_it_and_leaves_out_what_is_refuted(
+    client: Browser, filled: wiring.Exchange
+) -> None:
+    path = person_path(client, "张三丰")
+    key = re.findall(r'href="/fhir/Patient/([^"]+)"', client.get(path).text)
+
+    def allergy(name: str, number: int, **status: str) -> Resource:
+        return {
+            "resourceType": "AllergyIntolerance",
+            "patient": {"reference": f"Patient/{key[number]}"},
+            "code": {"text": name},
+            **{element: {"coding": [{"code": code}]} for element, code in status.items()},
+        }
+
+    added = [allergy("青霉素", 0), allergy("青霉素", 1), allergy("花粉", 0, clinicalStatus="resolved")]
+    added += [allergy("海鲜", 0, verificationStatus="refuted")]
+    added += [allergy("乳胶", 0, verificationStatus="entered-in-error")]
+    store(filled, {f"a{number}": each for number, each in enumerate(added)})
+    text = page(client, path)
+    assert re.search(r"过敏 青霉素 [^、]+、 ?[^、]+、 ?[^、]+ 花粉 既往", text)
+    assert text.count("青霉素") == 1
+    assert "海鲜" not in text
+    assert "乳胶" not in text
+
+
+def test_entry_without_a_date_of_its_own_stands_on_the_page_of_its_order(client: Browser) -> None:
+    path = person_path(client, "张三丰")
+    assert "阿司匹林肠溶片" in page(client, path, before="2026-03-04")
+    older = page(client, path, before="2026-03-03")
+    assert "阿司匹林肠溶片" not in older
+    assert "胸部CT" in older
+    assert "体重" in older

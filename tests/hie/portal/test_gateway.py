@@ -14,13 +14,13 @@ from hl7_gateway.tables import SenderProfile
 from tests.hie.portal.browser import Browser
 from tests.hie.portal.conftest import NOW, ZONE
 
-SECRET: Final = "测试患者甲"
+PATIENT: Final = "测试患者甲"
 
 
 def message(number: int, sent: datetime, *, head: str = "MSH|^~\\&|HIS|H1|HIE|HIE|", rest: str = "") -> bytes:
     """Return a message whose MSH-7 is `sent` in the hospital's zone, in GB18030."""
     local = sent.astimezone(ZONE)
-    text = f"{head}{local:%Y%m%d%H%M%S}{rest}||ADT^A01|{number}|P|2.5.1\rPID|||||{SECRET}\r"
+    text = f"{head}{local:%Y%m%d%H%M%S}{rest}||ADT^A01|{number}|P|2.5.1\rPID|||||{PATIENT}\r"
     return text.encode("gb18030")
 
 
@@ -59,10 +59,25 @@ def receive(
         journal.write(transaction, entries)
 
 
-def register(exchange: wiring.Exchange, application: str, facility: str, **more: object) -> None:
+def register(
+    exchange: wiring.Exchange,
+    application: str,
+    facility: str,
+    *,
+    zone: str | None = None,
+    is_enabled: bool = True,
+    is_registered: bool = True,
+) -> None:
     """Enter a sender."""
+    profile = SenderProfile(
+        application=application,
+        facility=facility,
+        zone=zone,
+        is_enabled=is_enabled,
+        is_registered=is_registered,
+    )
     with exchange.database.transaction() as transaction:
-        transaction.session.add(SenderProfile(application=application, facility=facility, **more))
+        transaction.session.add(profile)
 
 
 def hours(*ago: float) -> list[datetime]:
@@ -95,7 +110,7 @@ def senders(exchange: wiring.Exchange) -> wiring.Exchange:
         exchange,
         "HIS|H1",
         hours(0.5),
-        error=DataTypeError(f"`{SECRET}` is no date", location="PID-7"),
+        error=DataTypeError(f"`{PATIENT}` is no date", location="PID-7"),
         rest="1",
     )
     receive(exchange, "", hours(13), error=MessageSyntaxError("no MSH"), head="XXX|")
@@ -133,7 +148,7 @@ def test_failure_names_stage_reason_and_field_but_no_patient(client: Browser) ->
     words = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text))
     assert "2026-03-10 11:30 HIS|H1 ADT^A01 M0 转换 字段值不符合数据类型 PID-7 AE" in words
     assert "消息头无法识别" in words
-    assert SECRET not in text
+    assert PATIENT not in text
 
 
 def test_silence_is_told_by_the_time_of_the_messages_not_of_a_backlog(
