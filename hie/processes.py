@@ -102,11 +102,18 @@ class Supervisor:
             child.start()
         return None
 
-    def watch(self) -> str | None:
-        """Wait until a signal arrives or a child keeps dying; return the reason in the latter case."""
+    def watch(self, revive: Callable[[], None] | None = None) -> str | None:
+        """Wait until a signal arrives or a child keeps dying; return the reason in the latter case.
+
+        `revive` is called every second, for what must run and is no child.
+        """
         reason = None
+        turn = 0
         while not self.is_stopping and reason is None:
             time.sleep(0.2)
+            turn += 1
+            if revive is not None and turn % 5 == 0:
+                revive()
             reason = self.check()
         return reason
 

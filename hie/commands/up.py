@@ -45,6 +45,12 @@ def run(
         [Child(name, (name,), log=logs / f"{name}.log") for name in ("serve", "gateway", "worker")],
         note=console.print,
     )
+
+    def revive() -> None:
+        if settings.database_url is None and not embedded.is_running(settings.var_dir / "postgres"):
+            console.print("PostgreSQL ended and is started again; what was committed is there")
+            embedded.start(settings.var_dir / "postgres")
+
     supervisor.start()
     try:
         with console.status("Starting web server, gateway and worker …"):
@@ -57,7 +63,7 @@ def run(
                 city.fill(settings, url, console, should_stop=lambda: supervisor.is_stopping)
         if reason is None and not supervisor.is_stopping:
             _welcome(settings.base_url, settings.host, settings.port, settings.mllp_port)
-            reason = supervisor.watch()
+            reason = supervisor.watch(revive)
     finally:
         console.print("Stopping …")
         supervisor.stop()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,10 +118,30 @@ def test_up_serves_stops_on_interrupt_and_keeps_the_data(tmp_path: Path) -> None
         taken = up.hie("up", "--no-demo")
         assert taken.returncode == 1
         assert re.search(r"HTTP port \d+ on 127\.0\.0\.1 is taken; .* HIE_PORT", taken.stderr), taken
+        _kill_the_database(up)
+        assert up.get("/fhir/Patient?identifier=900001&_total=accurate")["total"] == 1
         children = up.children()
         up.process.kill()
         up.process.wait()
         _ends([child for child in children if "postgres" not in child.name()])
+
+
+def _kill_the_database(up: _Up) -> None:
+    pid = int((up.folder / "var" / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    psutil.Process(pid).kill()
+    deadline = time.monotonic() + 60
+    while "PostgreSQL ended and is started again" not in up.output():
+        assert time.monotonic() < deadline, up.output()
+        time.sleep(0.2)
+    while True:
+        try:
+            up.get("/health")
+        except urllib.error.HTTPError as error:
+            status = error.code
+        else:
+            return
+        assert (status, time.monotonic() < deadline) == (503, True), up.output()
+        time.sleep(0.2)
 
 
 @pytest.mark.full

