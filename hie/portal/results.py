@@ -69,6 +69,9 @@ _FLAGS: Final[Mapping[str, Flag]] = {
 }
 # Longer values are text, which no column holds.
 _COLUMN: Final = 40
+# R4's Observation has no attachment; R5's stands in an extension of this value.
+_ATTACHED: Final = "valueAttachment"
+_KILOBYTE: Final = 1000
 _SEVERITY: Final = {flag: rank for rank, flag in enumerate(Flag)}
 
 
@@ -120,10 +123,20 @@ def _value(measured: JsonObject) -> tuple[str, str]:
     """Return value[x] as text, and its unit."""
     key = next((key for key in measured if key.startswith("value")), None)
     if key is None:
+        attached = [found["valueAttachment"] for found in measured.get("extension", ()) if _ATTACHED in found]
+        if attached:
+            return ", ".join(_attachment(found) for found in attached), ""
         return concept(measured.get("dataAbsentReason")), ""
     value = measured[key]
     read = _VALUES.get(key)
     return (str(value), "") if read is None else read(value)
+
+
+def _attachment(value: JsonObject) -> str:
+    """Return what is attached: its title or media type, and its size; the FHIR resource holds it."""
+    name = str(value.get("title") or value.get("contentType") or value.get("url") or "?")
+    size = value.get("size") or len(value.get("data", "")) * 3 // 4
+    return f"📎 {name} ({max(1, size // _KILOBYTE)} kB)" if size else f"📎 {name}"
 
 
 def _quantity(value: JsonObject) -> tuple[str, str]:

@@ -265,3 +265,17 @@ def test_mask_keeps_six_and_four() -> None:
 )
 def test_name_is_written_as_people_write_it(name: list[dict[str, Any]], shown: str) -> None:
     assert display_name({"name": name}) == shown
+
+
+def test_attached_report_is_named_with_its_kind_and_size() -> None:
+    observation = {
+        "resourceType": "Observation",
+        "code": {"text": "病理报告"},
+        "extension": [
+            {
+                "url": "https://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment",
+                "valueAttachment": {"contentType": "application/pdf", "data": "QUJD" * 4000},
+            }
+        ],
+    }
+    assert [line.value for line in results_of(observation)] == ["📎 application/pdf (12 kB)"]
