@@ -73,7 +73,6 @@ def stop(directory: Path) -> None:
     """Stop the server of `directory`, if it runs; open transactions are rolled back."""
     server = get_server(directory.resolve(), cleanup_mode=None)
     server.stop()
-    PostgresServer._instances.pop(directory.resolve(), None)  # noqa: SLF001 - else a later start returns the stopped one
 
 
 def url(server: PostgresServer, database: str = DATABASE) -> str:
