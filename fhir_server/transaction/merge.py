@@ -6,6 +6,26 @@ A PUT replaces the whole resource, so an entry of a Bundle may ask for this inst
 extension `MERGE_EXTENSION` on its request; `cleared` names elements that the source
 deletes, `weak` elements that it does not assert, which a stored value outlives.
 
+A path of `cleared` is one of:
+
+* `element` or `element.element` (`gender`, `period.end`): the element with all that is in it.
+* `list|part` or `list|part|part`: the items of one of the lists below that have these parts. `*` stands for
+  any value, as does a part that is not written at its end; an empty part says that the item has no such
+  value. A part holds no `|`. `telecom|*|home`, `participant|ATND`, `extension|http://example.org/url`,
+  `identifier|http://example.org/sid|MR`, `location|active|` (no classification).
+
+  | list | parts |
+  |---|---|
+  | contact | codes of `relationship`, joined by commas |
+  | diagnosis | `condition.reference` |
+  | extension | `url` |
+  | identifier | `system`, code of `type` |
+  | location | `status`, code of the extension subject-locationClassification |
+  | participant | codes of `type`, joined by commas |
+  | telecom | `system`, `use` |
+
+The same parts tell which stored item a given one replaces. A path of `weak` names an element.
+
 Pure. Elements are taken one by one; below them only the objects and lists named here
 are merged, by what identifies an item, and everything else is replaced as a whole.
 """
@@ -19,12 +39,14 @@ from hie.core.fhir.json import Json, JsonObject
 from hie.core.ports import MERGE_EXTENSION
 
 _OBJECTS: Final = frozenset({"period", "hospitalization"})
+_CLASSIFICATION: Final = "http://hl7.org/fhir/StructureDefinition/subject-locationClassification"
+_ANY: Final = "*"
 _CHOICES: Final = ("abatement", "deceased", "effective", "multipleBirth", "occurrence", "onset", "performed")
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """How an update meets what is stored: element paths of at most two names."""
+    """How an update meets what is stored, in the paths that the module describes."""
 
     cleared: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()
@@ -51,7 +73,7 @@ def merged(stored: JsonObject, given: JsonObject, merge: Merge) -> JsonObject:
     """Return `given` laid over `stored`; neither is changed."""
     below: JsonObject = dict(stored)
     for path in merge.cleared:
-        _remove(below, path)
+        _clear(below, path)
     above: JsonObject = dict(given)
     for path in merge.weak:
         if _holds(below, path):
@@ -108,15 +130,49 @@ def _codes(concepts: Json) -> Json:
     return [_code(concept) for concept in concepts or ()]
 
 
+def _classification(item: JsonObject) -> Json:
+    for extension in item.get("extension", ()):
+        if extension.get("url") == _CLASSIFICATION:
+            return _code(extension.get("valueCodeableConcept"))
+    return None
+
+
 _ITEMS: Final[dict[str, Callable[[JsonObject], Json]]] = {
     "contact": lambda item: _codes(item.get("relationship")),
     "diagnosis": lambda item: (item.get("condition") or {}).get("reference"),
     "extension": lambda item: item.get("url"),
     "identifier": lambda item: (item.get("system"), _code(item.get("type"))),
-    "location": lambda item: item.get("status"),
+    "location": lambda item: (item.get("status"), _classification(item)),
     "participant": lambda item: _codes(item.get("type")),
     "telecom": lambda item: (item.get("system"), item.get("use")),
 }
+
+
+def _clear(resource: JsonObject, path: str) -> None:
+    name, bar, rest = path.partition("|")
+    if not bar:
+        _remove(resource, path)
+        return
+    items, key = resource.get(name), _ITEMS[name]
+    if isinstance(items, list):
+        left = [item for item in items if not _matches(key(item), rest.split("|"))]
+        if left:
+            resource[name] = left
+        else:
+            _remove(resource, name)
+
+
+def _matches(key: Json, parts: list[str]) -> bool:
+    values = key if isinstance(key, tuple) else (key,)
+    if len(parts) > len(values):
+        return False
+    return all(part in (_ANY, _text(value)) for part, value in zip(parts, values, strict=False))
+
+
+def _text(value: Json) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return "" if value is None else str(value)
 
 
 def _remove(resource: JsonObject, path: str) -> None:
@@ -140,9 +196,14 @@ def _holds(resource: JsonObject, path: str) -> bool:
 
 def _paths(parts: Json, url: str, expression: str) -> tuple[str, ...]:
     try:
-        return tuple(str(part["valueString"]) for part in parts if part["url"] == url)
+        paths = tuple(str(part["valueString"]) for part in parts if part["url"] == url)
     except (KeyError, TypeError) as error:
         raise RequestError(
             "The merge extension holds `cleared` and `weak` with valueString",
             expression=f"{expression}.extension",
         ) from error
+    for path in paths:
+        name, bar, _ = path.partition("|")
+        if bar and (url != "cleared" or name not in _ITEMS):
+            raise RequestError(f"`{path}` names no items in `{url}`", expression=f"{expression}.extension")
+    return paths

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.service import Repository
-from fhir_server.transaction.merge import Merge, merged
+from fhir_server.transaction.merge import Merge, merged, read_merge
 from hie.core.db.database import Database
+from hie.core.errors import RequestError
 from hie.core.fhir.json import JsonObject, loads
 from hie.core.ports import MERGE_EXTENSION
 
@@ -65,6 +66,7 @@ def test_update_that_says_less_keeps_the_rest(
             birthDate="1980-01-01",
             _birthDate={"extension": [{"url": "http://example.org/t", "valueTime": "08:00:00"}]},
             address=[{"text": "文化路1号"}],
+            extension=[{"url": "http://example.org/e", "valueCode": "x"}],
             telecom=[
                 {"system": "phone", "use": "home", "value": "1"},
                 {"system": "phone", "use": "work", "value": "2"},
@@ -78,7 +80,7 @@ def test_update_that_says_less_keeps_the_rest(
             telecom=[{"system": "phone", "use": "work", "value": "3"}],
             deceasedDateTime="2026-11-01",
         ),
-        cleared=("address",),
+        cleared=("address", "extension|http://example.org/e"),
     )
     if is_one_batch:
         _transact(database, repository, first, second)
@@ -129,6 +131,76 @@ def test_weak_element_gives_way_to_what_is_stored(database: Database, repository
     _transact(database, repository, _put(encounter("in-progress"), cleared=("period.end",)))
     found, _ = _stored(database, "Encounter")
     assert (found["status"], found["period"]) == ("in-progress", {"start": "2026-11-01"})
+
+
+def _coded(code: str) -> JsonObject:
+    return {"coding": [{"code": code}]}
+
+
+_TEMPORARY: JsonObject = {
+    "url": "http://hl7.org/fhir/StructureDefinition/subject-locationClassification",
+    "valueCodeableConcept": _coded("temporary"),
+}
+_LISTS: dict[str, list[JsonObject]] = {
+    "telecom": [{"system": "phone", "use": "home"}, {"system": "phone", "use": "work"}, {"system": "email"}],
+    "extension": [{"url": "http://example.org/a.b"}, {"url": "http://example.org/a"}],
+    "identifier": [
+        {"system": SYSTEM, "value": "1"},
+        {"system": "s", "type": _coded("MR")},
+        {"system": "t", "type": _coded("MR")},
+    ],
+    "participant": [{"type": [_coded("ATND")]}, {"type": [_coded("ATND"), _coded("REF")]}, {}],
+    "location": [{"status": "active"}, {"status": "active", "extension": [_TEMPORARY]}],
+    "contact": [{"relationship": [_coded("N")]}, {"relationship": [_coded("E")]}],
+    "diagnosis": [{"condition": {"reference": "Condition/1"}}, {"condition": {"reference": "Condition/2"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        ("telecom|*|home", [1, 2]),
+        ("telecom|phone", [2]),
+        ("telecom|phone|*", [2]),
+        ("telecom|phone|", [0, 1, 2]),
+        ("telecom|*|", [0, 1]),
+        ("telecom|*", []),
+        ("telecom|phone|home|1", [0, 1, 2]),
+        ("extension|http://example.org/a", [0]),
+        ("extension|http://example.org/a.b", [1]),
+        ("identifier|s|MR", [0, 2]),
+        ("identifier|*|MR", [0]),
+        (f"identifier|{SYSTEM}|", [1, 2]),
+        ("participant|ATND", [1, 2]),
+        ("participant|ATND,REF", [0, 2]),
+        ("participant|", [0, 1]),
+        ("location|active|", [1]),
+        ("location|active|temporary", [0]),
+        ("location|active", []),
+        ("contact|E", [0]),
+        ("diagnosis|Condition/1", [1]),
+    ],
+)
+def test_cleared_path_with_parts_deletes_the_items_that_have_them(path: str, left: list[int]) -> None:
+    name = path.partition("|")[0]
+    stored = {"resourceType": "Patient", name: _LISTS[name]}
+    kept = [_LISTS[name][number] for number in left]
+    found = merged(stored, {"resourceType": "Patient"}, Merge((path,)))
+    assert found == {"resourceType": "Patient", **({name: kept} if kept else {})}
+    assert stored[name] == _LISTS[name]
+
+
+def test_temporary_place_is_not_replaced_by_another_of_its_status() -> None:
+    stored = {"location": _LISTS["location"]}
+    given_now = {"location": [{"status": "active", "location": {"display": "W2"}}]}
+    assert merged(stored, given_now, Merge())["location"] == [*given_now["location"], _LISTS["location"][1]]
+
+
+@pytest.mark.parametrize(("part", "path"), [("cleared", "name|official"), ("weak", "telecom|phone")])
+def test_path_with_parts_that_names_no_items_is_refused(part: str, path: str) -> None:
+    extension = {"url": MERGE_EXTENSION, "extension": [{"url": part, "valueString": path}]}
+    with pytest.raises(RequestError, match="names no items"):
+        read_merge({"extension": [extension]}, expression="Bundle.entry[0].request")
 
 
 def test_processes_that_merge_at_once_lose_no_element(database: Database, repository: Repository) -> None:
