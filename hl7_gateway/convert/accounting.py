@@ -21,8 +21,8 @@ WHOLE: Reads = (ALL,) * 64
 """Every component with all its sub-components; no data type has more than 27."""
 
 NOTHING: Reads = ()
+_EMPTY = ("",)
 NO_RULE = "no mapping"
-IS_NULL = "explicit null: what it says is deleted"
 
 _unions: dict[tuple[Reads, Reads], Reads] = {}
 
@@ -59,7 +59,8 @@ class Account:
     def __init__(self, segment: Segment) -> None:
         """Open the account: nothing is read yet."""
         self.segment = segment
-        self.nulls: list[int] = []
+        # Fields that are the explicit null, each with its line of the report.
+        self.nulls: list[tuple[int, int]] = []
         # Until a field is read in part: then those that were read at all need no second look.
         self._is_whole = True
         self._fields: dict[int, Reads] = {}
@@ -129,7 +130,7 @@ class Account:
         known = len(read)
         for place, component in enumerate(repetition):
             allowed = read[place] if place < known else 0
-            if len(component) <= allowed:
+            if len(component) <= allowed or component == _EMPTY:
                 continue
             for part, text in enumerate(component[allowed:], allowed + 1):
                 if text and text != NULL:
@@ -142,8 +143,7 @@ class Account:
         if not length:
             return
         if length == len(NULL) and self.segment.is_null(field):
-            reason = IS_NULL
-            self.nulls.append(field)
+            self.nulls.append((field, len(report.unmapped)))
         if self._reasons is not None:
             reason = self._reasons.get((field, number), reason)
         where = location(self.segment, field, number)

@@ -41,30 +41,35 @@ def close(run: Run, closings: dict[int, Closing]) -> JsonObject:
     seen: dict[tuple[str, Key], Instance] = {}
     dropped: list[Instance] = []
     for instance in run.in_closing_order():
-        closing = closings.get(id(instance.use))
+        use, resource = instance.use, instance.resource
+        kind = use.type
+        closing = closings.get(id(use))
         if closing is not None:
             for complete in closing.complete:
                 complete(instance, run)
-        lacking = missing(instance.resource)
+        lacking = missing(resource)
         if lacking is not None:
-            _drop(run, instance, f"{instance.use.type} without {lacking}", dropped)
+            _drop(run, instance, f"{kind} without {lacking}", dropped)
             continue
         key = instance.key if closing is None else closing.key(instance, run)
         if key is None:
-            _drop(run, instance, f"{instance.use.type} without a key", dropped)
+            _drop(run, instance, f"{kind} without a key", dropped)
             continue
         instance.key = key
-        kind = instance.use.type
-        before = seen.get((kind, key))
+        named = kind, key
+        before = seen.get(named)
         if before is not None:
             _same(run, before, instance)
             continue
-        seen[kind, key] = instance
+        seen[named] = instance
         place = instance.address or (derived_address(key) if instance.is_derived else address(kind, key))
-        _point(instance, place.full_url)
+        url = place.full_url
+        instance.reference["reference"] = url
+        for alias in instance.aliases:
+            alias["reference"] = url
         if closing is not None and kind not in _WITHOUT_IDENTIFIER:
-            _identify(instance.resource, key)
-        entries.append(_entry(instance, place))
+            _identify(resource, key)
+        entries.append({"fullUrl": url, "resource": resource, "request": _request(instance, place)})
     if dropped:
         entries = _without(run, dropped, list(zip(seen.values(), entries, strict=True)))
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
@@ -87,34 +92,36 @@ def _without(run: Run, dropped: list[Instance], pairs: list[tuple[Instance, Json
     return [entry for _, entry in pairs]
 
 
-def _entry(instance: Instance, place: Address) -> JsonObject:
-    kind = instance.use.type
+def _request(instance: Instance, place: Address) -> JsonObject:
+    use = instance.use
+    kind, write = use.type, use.write
     url, condition = place
     if kind in _WITHOUT_IDENTIFIER:
         uuid = url.removeprefix("urn:uuid:")
-        request: JsonObject = {"method": "PUT", "url": f"{kind}/{uuid}"}
         instance.resource["id"] = uuid
-    elif instance.use.write == "create":
-        request = {"method": "POST", "url": kind, "ifNoneExist": condition}
-    else:
-        request = {"method": "PUT", "url": f"{kind}?{condition}"}
-        if instance.use.write == "merge":
-            request["extension"] = [_merge(instance)]
-    return {"fullUrl": url, "resource": instance.resource, "request": request}
+        return {"method": "PUT", "url": f"{kind}/{uuid}"}
+    if write == "create":
+        return {"method": "POST", "url": kind, "ifNoneExist": condition}
+    if write == "merge":
+        return {"method": "PUT", "url": f"{kind}?{condition}", "extension": [_merge(instance)]}
+    return {"method": "PUT", "url": f"{kind}?{condition}"}
 
 
 def _merge(instance: Instance) -> JsonObject:
     """Return the extension by which the store leaves what the message does not say."""
+    if not instance.cleared and not instance.weak:
+        return {"url": MERGE_EXTENSION, "valueBoolean": True}
     parts = [{"url": "cleared", "valueString": path} for path in dict.fromkeys(instance.cleared)]
     parts += [{"url": "weak", "valueString": path} for path in instance.weak]
-    if not parts:
-        return {"url": MERGE_EXTENSION, "valueBoolean": True}
     return {"url": MERGE_EXTENSION, "extension": parts}
 
 
 def _identify(resource: JsonObject, key: Key) -> None:
     system, value = key
-    identifiers = resource.setdefault("identifier", [])
+    identifiers = resource.get("identifier")
+    if identifiers is None:
+        resource["identifier"] = [{"system": system, "value": value}]
+        return
     for identifier in identifiers:
         if identifier.get("value") == value and identifier.get("system") == system:
             return

@@ -27,6 +27,8 @@ _OF_DISCHARGE: Final = (
     "hospitalization.destination",
     "length",
 )
+# What a transfer had said of where the patient was before it: its cancellation takes them back there.
+_OF_TRANSFER: Final = "location|completed|"
 _CANCELLATIONS: Final = frozenset({"A11", "A12", "A13"})
 
 ABSENT: Final[JsonObject] = {
@@ -59,6 +61,8 @@ def encounter_status(instance: Instance, run: Run) -> None:
         instance.weak.append("status")
     if event == "A13":
         instance.cleared.extend(_OF_DISCHARGE)
+    if event == "A12":
+        instance.cleared.append(_OF_TRANSFER)
     if "class" not in resource:
         # Encounter.class is required; its binding (v3 ActEncounterCode) is extensible, so a null flavor
         # says it best.

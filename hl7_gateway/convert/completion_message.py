@@ -21,9 +21,10 @@ def provenance(instance: Instance, run: Run) -> None:
     resource = instance.resource
     targets: dict[str, JsonObject] = {}
     for other in run.instances:
-        url = other.reference.get("reference")
-        if url is not None:
-            targets.setdefault(url, other.reference)
+        reference = other.reference
+        url = reference.get("reference")
+        if url is not None and url not in targets:
+            targets[url] = reference
     if targets:
         resource["target"] = list(targets.values())
     resource["recorded"] = run.received.isoformat()

@@ -20,6 +20,7 @@ from hl7_gateway.convert.keys import key_function
 from hl7_gateway.convert.loading import load_message_maps, load_segment_maps
 from hl7_gateway.convert.maps import MessageMap, Node, ResourceUse
 from hl7_gateway.convert.memory import Memories
+from hl7_gateway.convert.nulls import reason
 from hl7_gateway.convert.report import Report, Unmapped
 from hl7_gateway.convert.rules import CompiledMap
 from hl7_gateway.convert.run import Frame, Run
@@ -191,7 +192,7 @@ def _take(run: Run, node: Node, steps: tuple[CompiledStep, ...], segment: Segmen
     taken = [(step, step.take(segment, fields, run, account)) for step in steps]
     is_header = segment.name == "MSH"
     account.close(fields[_DELIMITER_FIELDS:] if is_header else fields, run.report, node.unmapped or NO_RULE)
-    for field in account.nulls:
-        for step, instance in taken:
-            if instance is not None:
-                step.clear(field, instance)
+    for field, line in account.nulls:
+        cleared = [step.clear(field, segment, made, run) for step, made in taken if made is not None]
+        told = reason([outcome for outcome in cleared if outcome is not None])
+        run.report.unmapped[line] = run.report.unmapped[line]._replace(reason=told)

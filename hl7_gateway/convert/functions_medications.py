@@ -65,6 +65,15 @@ def administration_route(segment: Segment, resource: JsonObject, run: Run, accou
 
 
 @named_function
+def administration_instructions(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
+    """RXO-7 is how to give the drug or to take it."""
+    for number in range(len(segment.repetitions(7))):
+        instruction = converted(segment, 7, number, _CONCEPT, run, account)
+        if instruction is not None:
+            _dosage(resource).setdefault("additionalInstruction", []).append(instruction)
+
+
+@named_function
 def dispense_quantity(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """RXO-11 in units of RXO-12 is the quantity to dispense."""
     amount = _amount(segment, 11, account)

@@ -7,10 +7,8 @@ has no place for its unit; repeated lines of TX and FT are one text. What is not
 https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-obx-to-observation.html
 """
 
-import re
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 
 from hie.core.errors import DataTypeError
@@ -18,36 +16,31 @@ from hie.core.fhir.json import Json, JsonObject
 from hl7_gateway.convert.accounting import WHOLE, Account, Reads, is_read_whole
 from hl7_gateway.convert.functions import named_function
 from hl7_gateway.convert.makers import reads_of
-from hl7_gateway.convert.memory import recall
+from hl7_gateway.convert.memory import keep, recall
 from hl7_gateway.convert.roles import report_dropped
 from hl7_gateway.convert.run import Run
-from hl7_gateway.datatypes import primitives
+from hl7_gateway.datatypes import primitives, written_numbers
 from hl7_gateway.datatypes.context import Context
-from hl7_gateway.datatypes.cwe import cwe_quantity
+from hl7_gateway.datatypes.cwe import cwe_codeable_concept, cwe_quantity
 from hl7_gateway.datatypes.registry import find
 from hl7_gateway.datatypes.sn import text_of
 from hl7_gateway.datatypes.st import whole
 from hl7_gateway.datatypes.units import joined
-from hl7_gateway.er7.message import Repetition, Segment
+from hl7_gateway.er7.message import NULL, Repetition, Segment
 from hl7_gateway.er7.text import part
 
 Value = tuple[str, Json]
 Build = Callable[[Repetition, JsonObject | None, Context], Value | None]
 
-_KIND, _VALUE, _UNITS, _RANGE = 2, 5, 6, 7
+_KIND, _VALUE, _UNITS, _RANGE, _FLAG = 2, 5, 6, 7, 8
 _ATTACHMENT: Final = "https://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment"
 _WITH_UNITS: Final = frozenset({"valueQuantity", "valueRange", "valueRatio"})
 _TEXTS: Final = frozenset({"TX", "FT"})
 _ONE: Final = (1,)
 _UNIT_PLACES: Final = 3
 _NO_UNIT: Final[tuple[JsonObject | None, Reads]] = (None, ())
-_NULL: Final[Repetition] = (('""',),)
-_NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
-_COMPARED: Final = re.compile(rf"\s*(<=|>=|<|>|≤|≥|＜|＞|〈|〉)\s*([+-]?{_NUMBER})\s*\Z")
-_PLAIN: Final = re.compile(rf"\s*[+-]?{_NUMBER}\s*\Z")
-_COMPARATORS: Final = {"≤": "<=", "≥": ">=", "＜": "<", "＞": ">", "〈": "<", "〉": ">"}
-_FROM_TO: Final = re.compile(rf"\s*(-?{_NUMBER})\s*(?:--|-|–|—|~|～|－|至|to)\s*(-?{_NUMBER})\s*\Z")
-_FLOORS: Final = frozenset({">", ">="})
+_EMPTY: Final = frozenset({"", NULL})
+_INTERPRETATIONS: Final = "InterpretationCodes"
 
 
 @named_function
@@ -59,11 +52,14 @@ def observation_value(segment: Segment, resource: JsonObject, run: Run, account:
     unit = recall(run.memory, _unit, units[0], run.context) if units else _NO_UNIT
     if run.context.dropped:
         report_dropped(segment, _UNITS, 0, units[0], run)
+    if kind == "NM" and _put_plain(repetitions, units, unit, resource, account):
+        return
     if len(repetitions) == 1:
         _put(segment, kind, repetitions[0], 0, unit, resource, run, account)
         return
     if kind in _TEXTS:
-        text = primitives.markdown("\n".join([whole(repetition).rstrip() for repetition in repetitions]))
+        lines = [whole(repetition).rstrip() for repetition in repetitions]
+        text = primitives.markdown("\n".join(["" if line.strip() == NULL else line for line in lines]))
         if text is not None:
             account.cover(_VALUE)
             resource["valueString"] = text
@@ -75,6 +71,30 @@ def observation_value(segment: Segment, resource: JsonObject, run: Run, account:
             components.append(component)
     if components:
         resource["component"] = components
+
+
+def _put_plain(
+    repetitions: tuple[Repetition, ...],
+    units: tuple[Repetition, ...],
+    unit_read: tuple[JsonObject | None, Reads],
+    resource: JsonObject,
+    account: Account,
+) -> bool:
+    """Put a number of digits and a point, which nearly all values are; return whether it is one."""
+    text = repetitions[0][0][0]
+    if repetitions != (((text,),),) or not (text.isascii() and text.replace(".", "", 1).isdigit()):
+        return False
+    unit, reads = unit_read
+    account.cover(_VALUE)
+    if unit is None:
+        resource["valueQuantity"] = {"value": Decimal(text)}
+        return True
+    resource["valueQuantity"] = {"value": Decimal(text), **unit}
+    if len(units) == 1:
+        account.cover(_UNITS, reads)
+    else:
+        account.cover_repetition(_UNITS, 0, reads)
+    return True
 
 
 def unit_reads(repetition: Repetition) -> Reads:
@@ -104,20 +124,39 @@ def _put(
     account: Account,
 ) -> bool:
     """Put the value of one repetition into `target`; return whether there is one."""
-    if not whole(repetition).strip("^&~ \r\n\t") or repetition == _NULL:
+    text = whole(repetition)
+    if text.strip("^&~ \r\n\t") in _EMPTY:
         return False
     unit, reads_of_unit = unit_read
     name, value, reads = _value(kind, repetition, unit, run.context)
-    _cover(account, segment, _VALUE, number, reads)
     if run.context.dropped:
         report_dropped(segment, _VALUE, number, repetition, run)
+    if value is None:
+        return False
+    _cover(account, segment, _VALUE, number, reads)
     if name == "extension":
         target.setdefault("extension", []).append(value)
     else:
         target[name] = value
-    if unit is not None and _holds_unit(name, value, unit):
-        _cover(account, segment, _UNITS, 0, reads_of_unit)
+        if name == "valueQuantity":
+            _interpret(segment, text, target, run)
+    if unit is not None:
+        if _holds_unit(name, value, unit):
+            _cover(account, segment, _UNITS, 0, reads_of_unit)
+        else:
+            account.fail(_UNITS, 0, "the value is no number, or has another unit")
     return True
+
+
+def _interpret(segment: Segment, text: str, target: JsonObject, run: Run) -> None:
+    """Add the arrow behind a number as an interpretation, unless OBX-8 says the same."""
+    arrows = written_numbers.arrows(text)
+    if not arrows:
+        return
+    translate, said = run.context.translator.translate, segment.first(_FLAG).strip()
+    if not said or translate(_INTERPRETATIONS, said) != translate(_INTERPRETATIONS, arrows):
+        concept = cwe_codeable_concept(((arrows,),), run.context, _INTERPRETATIONS)
+        target.setdefault("interpretation", []).append(concept)
 
 
 def _cover(account: Account, segment: Segment, field: int, number: int, reads: Reads) -> None:
@@ -152,15 +191,32 @@ def link_to_parents(_segment: Segment, resource: JsonObject, run: Run, _account:
 @named_function
 def reference_range(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """OBX-7 is the text of a reference range, with low and high where it says no more than these two."""
+    place = (_RANGES, f"{segment.raw(_RANGE)}{segment.delimiters.field}{segment.raw(_UNITS)}")
+    entry: JsonObject | None = run.memory.get(place)
+    if entry is None:
+        entry = _range_entry(segment, run)
+        if entry is None:
+            return
+        keep(run.memory, place, entry)
+    account.cover(_RANGE)
+    components = resource.get("component")
+    if components is None:
+        resource["referenceRange"] = [entry.copy()]
+        return
+    for component in components:
+        component["referenceRange"] = [entry.copy()]
+
+
+def _range_entry(segment: Segment, run: Run) -> JsonObject | None:
+    """Return the reference range, None when OBX-7 says nothing; it depends on OBX-6 and OBX-7 alone."""
     repetitions = segment.repetitions(_RANGE)
     single = repetitions[0] if len(repetitions) == 1 else None
     text = primitives.string(
         "~".join([whole(rep) for rep in repetitions]) if single is None else whole(single)
     )
     if text is None:
-        return
-    account.cover(_RANGE)
-    low, high = _bounds(text)
+        return None
+    low, high = written_numbers.bounds(text)
     units = segment.repetitions(_UNITS) if low is not None or high is not None else ()
     unit = (recall(run.memory, _unit, units[0], run.context)[0] if units else None) or {}
     run.context.dropped.clear()  # reported with the value
@@ -170,29 +226,11 @@ def reference_range(segment: Segment, resource: JsonObject, run: Run, account: A
     if high is not None:
         entry["high"] = {"value": high, **unit}
     entry["text"] = text
-    components = resource.get("component")
-    if components is None:
-        resource["referenceRange"] = [entry]
-        return
-    for component in components:
-        component["referenceRange"] = [entry]
+    return entry
 
 
-@lru_cache(maxsize=4096)
-def _bounds(text: str) -> tuple[Decimal | None, Decimal | None]:
-    """Return low and high of "3.5-5.5", "<5" and the like, None for what any other text does not say."""
-    between = _FROM_TO.match(text)
-    if between is not None:
-        low, high = Decimal(between[1]), Decimal(between[2])
-        if low < 0 and "--" in text:
-            # "-3--2" may end at 2 or at -2.
-            return None, None
-        return (low, high) if low <= high else (None, None)
-    compared = _COMPARED.match(text)
-    if compared is None:
-        return None, None
-    value = Decimal(compared[2])
-    return (value, None) if _COMPARATORS.get(compared[1], compared[1]) in _FLOORS else (None, value)
+# What `memory` knows reference ranges by.
+_RANGES: Final = id(_range_entry)
 
 
 def _value(
@@ -210,35 +248,41 @@ def _value(
 
 
 def _holds_unit(name: str, value: Json, unit: JsonObject) -> bool:
-    return name in _WITH_UNITS or (name == "valueString" and str(value).endswith(f" {unit['unit']}"))
+    """Whether the value says all that its unit says."""
+    if name == "valueQuantity":
+        return unit.items() <= _object(value).items()
+    if name in _WITH_UNITS:
+        ends = [end for end in _object(value).values() if isinstance(end, dict)]
+        return bool(ends) and all(unit.items() <= end.items() for end in ends)
+    return name == "valueString" and len(unit) == 1 and str(value).endswith(f" {unit['unit']}")
 
 
 def _with_unit(text: str, unit: JsonObject | None) -> str:
     return f"{text} {unit['unit']}" if unit is not None else text
 
 
-def _quantity(text: str, unit: JsonObject | None) -> Value | None:
-    if text[0] in "<>≤≥＜＞〈〉 ":
-        compared = _COMPARED.match(text)
-        if compared is not None:
-            comparator = _COMPARATORS.get(compared[1], compared[1])
-            return "valueQuantity", {"value": Decimal(compared[2]), "comparator": comparator, **(unit or {})}
-    value = primitives.decimal(text)
-    if value is None:
-        return None
-    return "valueQuantity", {"value": value} if unit is None else {"value": value, **unit}
-
-
 def _number(repetition: Repetition, unit: JsonObject | None, _ctx: Context) -> Value | None:
-    return _quantity(whole(repetition), unit)
+    """NM: a quantity; what is no number is a text, with its unit behind it if it has digits only."""
+    text = whole(repetition)
+    quantity = written_numbers.quantity(text)
+    if quantity is not None:
+        return "valueQuantity", quantity if unit is None else {**quantity, **unit}
+    return _plain_text(text, unit)
 
 
 def _text(repetition: Repetition, unit: JsonObject | None, _ctx: Context) -> Value | None:
     text = whole(repetition)
-    if unit is not None and (_PLAIN.match(text) or _COMPARED.match(text)):
-        return _quantity(text, unit)
+    quantity = written_numbers.quantity(text) if unit is not None else None
+    if quantity is not None:
+        return "valueQuantity", {**quantity, **(unit or {})}
+    return _plain_text(text, unit)
+
+
+def _plain_text(text: str, unit: JsonObject | None) -> Value | None:
     value = primitives.markdown(text)
-    return None if value is None else ("valueString", value)
+    if value is None:
+        return None
+    return "valueString", _with_unit(value, unit) if written_numbers.is_numeric(value) else value
 
 
 def _structured(repetition: Repetition, unit: JsonObject | None, ctx: Context) -> Value | None:
@@ -273,6 +317,21 @@ def _object(value: Json) -> JsonObject:
     return result
 
 
+def _range(repetition: Repetition, unit: JsonObject | None, ctx: Context) -> Value | None:
+    """NR: a range in the units of OBX-6."""
+    span = _NR_RANGE(repetition, ctx)
+    return None if span is None else ("valueRange", _into(span, ("low", "high"), unit))
+
+
+def _composite(repetition: Repetition, unit: JsonObject | None, ctx: Context) -> Value | None:
+    """CQ: a quantity with its own unit; without one it has that of OBX-6."""
+    quantity = _CQ_QUANTITY(repetition, ctx)
+    if quantity is None:
+        return None
+    own = _object(quantity)
+    return "valueQuantity", own if unit is None or "unit" in own else {**own, **unit}
+
+
 def _versus(repetition: Repetition, _unit: JsonObject | None, _ctx: Context) -> Value | None:
     """VR: "first-second"."""
     texts = [text for place in (1, 2) if (text := primitives.string(part(repetition, place))) is not None]
@@ -302,6 +361,7 @@ def _of(element: str, name: str) -> tuple[Build, Reads]:
 
 
 _SN_QUANTITY, _SN_RANGE, _SN_RATIO = (find(f"SN_{name}").bind() for name in ("Quantity", "Range", "Ratio"))
+_NR_RANGE, _CQ_QUANTITY = find("NR_Range").bind(), find("CQ_Quantity").bind()
 _CODED = _of("valueCodeableConcept", "CWE_CodeableConcept")
 _TIME = _of("valueDateTime", "TS_dateTime")
 _BUILDERS: Final[dict[str, tuple[Build, Reads]]] = {
@@ -322,9 +382,9 @@ _BUILDERS: Final[dict[str, tuple[Build, Reads]]] = {
     "DT": _TIME,
     "TS": _TIME,
     "TM": _of("valueTime", "TM_time"),
-    "NR": _of("valueRange", "NR_Range"),
+    "NR": (_range, (1, 1)),
     "VR": (_versus, (1, 1)),
-    "CQ": _of("valueQuantity", "CQ_Quantity"),
+    "CQ": (_composite, reads_of(find("CQ_Quantity"))),
     "NA": _of("valueString", "NA_string"),
     "ED": _attachment("ED_Attachment"),
     "RP": _attachment("RP_Attachment"),

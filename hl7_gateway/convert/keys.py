@@ -42,7 +42,7 @@ def derived(instance: Instance, run: Run, *parts: str) -> Key:
     """
     system = run.sender.system(instance.use.type)
     instance.is_derived = True
-    return system, name_uuid(IDENTIFIERS, f"{system}\x1f" + "\x1f".join(parts))
+    return system, name_uuid(IDENTIFIERS, "\x1f".join((system, *parts)))
 
 
 def key_text(key: Key | None) -> str:
@@ -53,7 +53,10 @@ def key_text(key: Key | None) -> str:
 def linked(instance: Instance, name: str) -> str:
     """Return the key of the resource `name` that this one refers to, "" without one."""
     other = instance.links.get(name)
-    return key_text(other.key) if other is not None else ""
+    if other is None or other.key is None:
+        return ""
+    system, value = other.key
+    return f"{system}|{value}"
 
 
 def given(instance: Instance) -> Key | None:

@@ -11,6 +11,7 @@ from hl7_gateway.convert.keys import derived, given, linked, named_key
 from hl7_gateway.convert.naming import Key
 from hl7_gateway.convert.run import Instance, Run
 from hl7_gateway.datatypes.national import national_namespace
+from hl7_gateway.er7.message import Segment
 
 # Table 0203, in the order in which a facility's own numbers identify a patient there: medical record
 # number, patient internal identifier, patient external identifier, patient's number, account; then a number
@@ -23,6 +24,8 @@ _FOREIGN_TYPES = frozenset(
         *("HC", "MC", "MCN", "MCD", "MCR", "MA", "NH", "NIIP", "PEN", "BC", "MS"),
     }
 )
+# HL7 v2 writes a time from the year down; some messages of a stay tell it with seconds and offset, some not.
+_TO_THE_DAY, _TO_THE_MINUTE = 8, 12
 
 
 @named_key
@@ -47,17 +50,36 @@ def patient(instance: Instance, run: Run) -> Key:
 
 @named_key
 def visit(instance: Instance, run: Run) -> Key:
-    """PV1-19 or PV1-50, else the patient with PV1-5 or the admission time, else the message."""
+    """PV1-19 or PV1-50, else the patient with PID-18, PV1-5 or PV1-44, else with class and day.
+
+    Of what is left PID-18 comes first, since a stay's messages repeat it most surely; numbers come before a
+    time. Patient, class and day of the event let one day's messages meet, and no two stays become one.
+    """
     own = given(instance)
     if own is not None:
         return own
     segment = instance.segment
     person = linked(instance, "patient")
-    for field in (5, 44):
-        value = segment.first(field)
-        if value:
-            return derived(instance, run, person, f"PV1-{field}", value)
-    return derived(instance, run, person, "message", run.message.control_id)
+    place, value = _of_stay(segment, run)
+    run.report.notes.append(
+        f"{segment.name}: the visit has no number, it is found by the patient with {place}"
+    )
+    return derived(instance, run, person, place, value)
+
+
+def _of_stay(segment: Segment, run: Run) -> tuple[str, str]:
+    """Return what names a visit of one patient that has no number: what it is, its text."""
+    patient = run.message.first("PID")
+    if patient is not None and patient.first(18):
+        return "PID-18", patient.first(18)
+    if segment.first(5):
+        return "PV1-5", segment.first(5)
+    if segment.first(44):
+        return "PV1-44", segment.first(44)[:_TO_THE_MINUTE]
+    event = run.message.first("EVN")
+    times = [event.first(6), event.first(2)] if event is not None else []
+    day = next((time for time in (*times, run.message.header.first(7)) if time), "")[:_TO_THE_DAY]
+    return "PV1-2 and day of the event", f"{segment.first(2)}|{day or run.message.control_id}"
 
 
 @named_key

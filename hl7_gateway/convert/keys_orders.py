@@ -63,16 +63,17 @@ def observation(instance: Instance, run: Run) -> Key:
     An observation that stands in an ADT message without a time is part of its snapshot: the next
     snapshot of the visit finds it.
     """
-    if instance.segment.first(_OBSERVATION_INSTANCE):
+    segment = instance.segment
+    if segment.raw(_OBSERVATION_INSTANCE) and segment.first(_OBSERVATION_INSTANCE):
         own = given(instance)
         if own is not None:
             return own
-    whose = next((key for name in ("report", "order") if (key := linked(instance, name))), "")
+    whose = linked(instance, "report") or linked(instance, "order")
     specimen = linked(instance, "specimen")
     if not whose:
         when = instance.resource.get("effectiveDateTime", "")
         whose = f"{linked(instance, 'patient')}|{linked(instance, 'encounter')}|{when}"
-    said = f"{_code(instance.resource)}|{instance.segment.raw(_SUB_ID)}"
+    said = f"{_code(instance.resource)}|{segment.raw(_SUB_ID)}"
     return derived(instance, run, whose, specimen, said, str(_turn(run, whose, specimen, said)))
 
 
@@ -83,7 +84,7 @@ def specimen(instance: Instance, run: Run) -> Key:
     own = given(instance) or ((accession["system"], accession["value"]) if "system" in accession else None)
     if own is not None:
         return derived(instance, run, linked(instance, "patient"), key_text(own))
-    whose = next((key for name in ("report", "order") if (key := linked(instance, name))), "")
+    whose = linked(instance, "report") or linked(instance, "order")
     if not whose:
         whose = f"{linked(instance, 'patient')}|message {run.message.control_id}"
     number = instance.segment.first(1) or "1"

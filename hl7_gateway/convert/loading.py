@@ -17,7 +17,7 @@ MAPS = Path(__file__).parent.parent / "maps"
 
 _RULE_KEYS = frozenset(
     {
-        *("from", "to", "when", "where", "default", "comment"),
+        *("from", "to", "when", "where", "default", "clears", "comment"),
         *("as", "constant", "element", "link", "use", "keep"),
         *("map", "namespace", "refer", "url", "value"),
     }
@@ -110,6 +110,7 @@ def _rule(text: Json, segment: str, where: str) -> Rule:
         where=_names(rule.get("where")),
         use=str(rule.get("use", "")),
         keep=str(rule.get("keep", "")),
+        clears=_names(rule.get("clears")),
     )
 
 

@@ -108,18 +108,22 @@ def _reference(kind: str, convert: Convert, reads: Reads) -> Maker:
 
 def _element(rules: tuple[Rule, ...]) -> Maker:
     """An element around one repetition: it comes into being only if a rule of it that reads has a value."""
-    parts = [(store_at(rule.to), maker(rule), rule.constant is None) for rule in rules]
+    made = [maker(rule) for rule in rules]
+    parts = [
+        (store_at(rule.to), part.prepare, part.realize, rule.constant is None)
+        for rule, part in zip(rules, made, strict=True)
+    ]
     reads: Reads = ()
-    for _, part, _ in parts:
+    for part in made:
         reads = union(reads, part.reads)
 
     def prepare(repetition: Repetition, context: Context) -> list[tuple[Any, ...]] | None:
         prepared: list[tuple[Any, ...]] = []
         is_filled = False
-        for store, part, is_reading in parts:
-            value = part.prepare(repetition, context)
+        for store, prepare_part, realize_part, is_reading in parts:
+            value = prepare_part(repetition, context)
             if value is not None:
-                prepared.append((store, part.realize, value))
+                prepared.append((store, realize_part, value))
                 is_filled = is_filled or is_reading
         return prepared if is_filled else None
 
@@ -129,7 +133,7 @@ def _element(rules: tuple[Rule, ...]) -> Maker:
             store(element, realize_part(value, segment, run))
         return element
 
-    return Maker(prepare, realize, reads, all(part.recurs for _, part, _ in parts))
+    return Maker(prepare, realize, reads, all(part.recurs for part in made))
 
 
 def _with_default(made: Maker, default: JsonObject) -> Maker:

@@ -38,6 +38,7 @@ class Rule:
     where: tuple[str, ...] = ()
     use: str = ""
     keep: str = ""
+    clears: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

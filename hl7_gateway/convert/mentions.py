@@ -67,18 +67,19 @@ def refer(run: Run, mentions: tuple[Mention, ...], segment: Segment) -> JsonObje
     """
     reference: JsonObject | None = None
     for mention in reversed(mentions):
-        known = run.mentions.get((mention.use.type, mention.key))
+        use, resource, key, address_of, display = mention
+        known = run.mentions.get((use.type, key))
         if known is None:
-            known = run.mention(mention.use, segment, mention.resource, mention.key, mention.address)
+            known = run.mention(use, segment, resource, key, address_of)
             if reference is not None:
                 known.resource["partOf"] = reference
-        elif known.source is not mention.resource:
-            merge(run, known.resource, mention.resource, segment)
-        if mention.display is None:
+        elif known.source is not resource:
+            merge(run, known.resource, resource, segment)
+        if display is None:
             reference = known.reference
         else:
             # A Reference with a display of its own shares the target's address when the Bundle is closed.
-            reference = {"reference": mention.address.full_url, "display": mention.display}
+            reference = {"reference": address_of.full_url, "display": display}
             known.aliases.append(reference)
     return reference
 

@@ -19,6 +19,9 @@ _VARIANT = dict(zip("0123456789abcdef", "89ab89ab89ab89ab", strict=True))
 IDENTIFIERS: UUID = NAMESPACE_URL
 """The namespace of derived identifiers."""
 
+# By identity: a UUID computes its octets, and its hash, anew each time.
+_OCTETS = {id(each): each.bytes for each in (FULL_URLS, IDENTIFIERS)}
+
 Key = tuple[str, str]
 """A business identifier: system and value."""
 
@@ -44,7 +47,8 @@ def search_value(key: Key) -> str:
 
 def name_uuid(namespace: UUID, name: str) -> str:
     """Return the text of ``uuid.uuid5(namespace, name)`` in a quarter of its time; each resource needs it."""
-    text = sha1(namespace.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    octets = _OCTETS.get(id(namespace)) or namespace.bytes
+    text = sha1(octets + name.encode(), usedforsecurity=False).hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 

@@ -15,6 +15,7 @@ from hl7_gateway.convert.functions import segment_function
 from hl7_gateway.convert.makers import Maker, fresh, maker
 from hl7_gateway.convert.maps import Rule, SegmentMap
 from hl7_gateway.convert.memory import keep
+from hl7_gateway.convert.nulls import Nulls
 from hl7_gateway.convert.places import is_list, store_at
 from hl7_gateway.convert.report import Kept, Unmapped
 from hl7_gateway.convert.run import Run
@@ -24,11 +25,11 @@ from hl7_gateway.er7.message import Repetition, Segment
 Apply = Callable[[Segment, JsonObject, Run, Account], None]
 
 NOT_REPEATING = "the element does not repeat"
-# Lists to which other segments add as well: one field's null must not empty them.
-_SHARED = frozenset({"extension[]", "identifier[]"})
 # Patterns of filled fields that a map remembers before it forgets all.
 _PLANS = 512
 _numbers: dict[str, int] = {}
+# How many rules have each number: what one alone makes need not be held for another.
+_sharing: dict[int, int] = {}
 
 
 class _Plan(NamedTuple):
@@ -45,11 +46,11 @@ class CompiledMap:
     __slots__ = (
         "_always",
         "_by_field",
-        "_cleared",
         "_kept",
         "_plans",
         "_store",
         "name",
+        "nulls",
         "resource",
         "segment",
     )
@@ -64,7 +65,7 @@ class CompiledMap:
         self._by_field: dict[int, list[Apply]] = {}
         self._kept: dict[int, str] = {}
         self._plans: dict[tuple[tuple[int, ...], int], _Plan] = {}
-        self._cleared = {} if source.element else _cleared(source.rules)
+        self.nulls = Nulls(source)
         for number, rule in enumerate(source.rules, 1):
             if rule.keep and not rule.when:
                 self._kept[rule.field] = rule.keep
@@ -95,10 +96,6 @@ class CompiledMap:
         if store is not None and element:
             store(target, element)
 
-    def cleared_by(self, field: int) -> tuple[str, ...]:
-        """Return the elements that `field` alone says, which go when it is an explicit null."""
-        return self._cleared.get(field, ())
-
     def _plan(self, place: tuple[tuple[int, ...], int]) -> _Plan:
         fields, index = place
         rules = [rule for field in fields for rule in self._by_field.get(field, ())]
@@ -112,21 +109,6 @@ class CompiledMap:
             self._plans.clear()
         self._plans[place] = plan
         return plan
-
-
-def _cleared(rules: Sequence[Rule]) -> dict[int, tuple[str, ...]]:
-    """Return the element paths of each field, but for lists that several fields share."""
-    sources: dict[str, set[int]] = {}
-    for rule in rules:
-        if rule.field and rule.to and rule.to != "$this":
-            sources.setdefault(rule.to, set()).add(rule.field)
-    cleared: dict[int, list[str]] = {}
-    for path, fields in sources.items():
-        if is_list(path) and (len(fields) > 1 or path in _SHARED):
-            continue
-        for field in fields:
-            cleared.setdefault(field, []).append(path.removesuffix("[]"))
-    return {field: tuple(paths) for field, paths in cleared.items()}
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition | None:
@@ -210,17 +192,22 @@ def _from_field(rule: Rule) -> Apply:
     field, store, realize, reads = rule.field, store_at(rule.to), made.realize, made.reads
     prepare = _preparing(rule, made)
     number = _number(rule)
-    recurs = made.recurs
+    recurs, many = made.recurs, is_list(rule.to)
 
     def apply(segment: Segment, target: JsonObject, run: Run, account: Account) -> None:
         # The text of the field is what is known again, from an earlier message or from another rule of this
         # one: then it need not even be cut.
-        memory = run.memory if recurs else run.scratch
-        place = (number, segment.raw(field))
-        prepared: _Prepared | None = memory.get(place)
-        if prepared is None:
+        if recurs or _sharing[number] > 1:
+            memory = run.memory if recurs else run.scratch
+            text = segment.raw(field)
+            # Whether the element repeats makes a difference to several repetitions only.
+            place = (number if many or segment.delimiters.repetition not in text else ~number, text)
+            prepared: _Prepared | None = memory.get(place)
+            if prepared is None:
+                prepared = prepare(segment, run.context)
+                keep(memory, place, prepared)
+        else:
             prepared = prepare(segment, run.context)
-            keep(memory, place, prepared)
         values, left = prepared
         for value in values:
             store(target, realize(value, segment, run))
@@ -239,9 +226,10 @@ def _from_field(rule: Rule) -> Apply:
 
 
 def _number(rule: Rule) -> int:
-    """Return a number that rules share if they make the same of the same text."""
-    made = replace(rule, to="[]" if is_list(rule.to) else "", field=0, when=())
-    return _numbers.setdefault(repr(made), len(_numbers))
+    """Return a number that rules share if they make the same of the same repetition."""
+    number = _numbers.setdefault(repr(replace(rule, to="", field=0, when=())), len(_numbers))
+    _sharing[number] = _sharing.get(number, 0) + 1
+    return number
 
 
 def _preparing(rule: Rule, made: Maker) -> Callable[[Segment, Context], _Prepared]:

@@ -130,7 +130,7 @@ class Run:
     ) -> Instance:
         """Return a resource new in this Bundle that is a copy of `source`, under a key known beforehand."""
         instance = Instance(use, segment, 1)
-        instance.resource = dict(source)
+        instance.resource = source.copy()
         instance.source = source
         instance.key = key
         instance.address = address
@@ -141,8 +141,11 @@ class Run:
 
     def in_closing_order(self) -> list[Instance]:
         """Return all resources; Provenance speaks of the others, so it comes when they are closed."""
-        last = [instance for instance in self.instances if instance.use.type == "Provenance"]
-        return [instance for instance in self.instances if instance.use.type != "Provenance"] + last
+        others: list[Instance] = []
+        last: list[Instance] = []
+        for instance in self.instances:
+            (last if instance.use.type == "Provenance" else others).append(instance)
+        return others + last
 
     def named(self, name: str) -> Iterator[Instance]:
         """Return the resources called `name` in order."""

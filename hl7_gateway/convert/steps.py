@@ -7,10 +7,11 @@ from hie.core.errors import ConfigurationError
 from hl7_gateway.convert.accounting import Account
 from hl7_gateway.convert.conditions import condition
 from hl7_gateway.convert.maps import Node, ResourceUse, Step
+from hl7_gateway.convert.nulls import Outcome
 from hl7_gateway.convert.places import Store, store_at
 from hl7_gateway.convert.report import Unmapped
 from hl7_gateway.convert.rules import CompiledMap, all_of
-from hl7_gateway.convert.run import Frame, Instance, Run
+from hl7_gateway.convert.run import Instance, Run
 from hl7_gateway.er7.message import Segment
 
 
@@ -49,7 +50,8 @@ class CompiledStep:
 
     def take(self, segment: Segment, fields: tuple[int, ...], run: Run, account: Account) -> Instance | None:
         """Do the step for `segment`; return the resource that it filled, None if it was not to be done."""
-        if self._when is not None and not self._when(segment, run):
+        when = self._when
+        if when is not None and not when(segment, run):
             return None
         frame = run.frame
         if self._is_new:
@@ -70,25 +72,33 @@ class CompiledStep:
                 store(target.resource, instance.reference)
         return instance
 
-    def clear(self, field: int, instance: Instance) -> None:
-        """Take back what `field`, an explicit null, says of `instance`."""
-        instance.cleared.extend(self._map.cleared_by(field))
+    def clear(self, field: int, segment: Segment, instance: Instance, run: Run) -> Outcome | None:
+        """Take back what `field`, an explicit null, says of `instance`; None if it says nothing of it."""
+        nulls, write = self._map.nulls, self._use.write
+        if not nulls.says(field):
+            return None
+        kind = self._use.type
+        if write == "create":
+            return Outcome(kind)
+        if write == "update":
+            return Outcome(kind, is_replaced=True)
+        paths = nulls.paths(field, segment, run)
+        instance.cleared.extend(paths)
+        return Outcome(kind, paths, not paths and nulls.is_replaced(field, segment, instance.resource))
 
     def _begin(self, run: Run, segment: Segment) -> Instance:
         instance = run.begin(self._use, segment)
-        run.frame.instances[self._name] = instance
+        frame = run.frame
+        frame.instances[self._name] = instance
+        find, links, resource = frame.find, instance.links, instance.resource
         for store, others in self._refer:
-            _refer(run.frame, instance, store, others)
+            for name in others:
+                other = find(name)
+                if other is not None and other is not instance:
+                    links[name] = other
+                    store(resource, other.reference)
+                    break
         return instance
-
-
-def _refer(frame: Frame, instance: Instance, store: Store, others: tuple[str, ...]) -> None:
-    for name in others:
-        other = frame.find(name)
-        if other is not None and other is not instance:
-            instance.links[name] = other
-            store(instance.resource, other.reference)
-            return
 
 
 def _grouped(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[Store, tuple[str, ...]], ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hie.core.ports import Coding, Translator
 from hl7_gateway.datatypes import primitives
-from hl7_gateway.er7.message import Component, Repetition
+from hl7_gateway.er7.message import NULL, Component, Repetition
 from hl7_gateway.sender import Sender
 
 # https://hl7.org/fhir/R4/datatypes.html#oid and #uuid
@@ -55,6 +55,13 @@ class Context:
     def drop(self, component: int, reason: str) -> None:
         """Note that `component`, although filled, is not in the result; `reason` quotes no value."""
         self.dropped.append((component, reason))
+
+    def drop_filled(self, rep: Repetition, components: tuple[int, ...], reason: str) -> None:
+        """Drop those of `components` that hold anything."""
+        size = len(rep)
+        for place in components:
+            if place <= size and any(text and text != NULL for text in rep[place - 1]):
+                self.drop(place, reason)
 
     def system_for(self, authority: Repetition | Component) -> str | None:
         """Return the URI of the namespace that an HD names, None when it is empty.

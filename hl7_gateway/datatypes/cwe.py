@@ -31,8 +31,8 @@ def cwe_codeable_concept(rep: Repetition, ctx: Context, concept_map: str | None 
     A text without any code is a Coding that has only a display (IG), and the concept's `text` as well.
     """
     codings: list[JsonObject] = []
-    text = primitives.string(part(rep, 9))
     size = len(rep)
+    text = primitives.string_at(rep, 9)
     for numbers in _TRIPLETS:
         if size < numbers[0]:
             break
@@ -43,12 +43,13 @@ def cwe_codeable_concept(rep: Repetition, ctx: Context, concept_map: str | None 
             codings.append(coding)
             if text is None:
                 text = coding["display"]
-            continue
-        if concept_map is not None:
+        elif concept_map is not None:
             _put_target(codings, coding, part(rep, numbers[2]), ctx, concept_map)
         else:
             codings.append(coding)
-    _drop_unused(rep, ctx)
+    # A code in the third component has the code before it; without one, or with more, drops may be due.
+    if size > 3 or (size == 3 and not (codings and "code" in codings[-1])):  # noqa: PLR2004 - CWE.3
+        _drop_unused(rep, ctx)
     concept: JsonObject = {}
     if codings:
         concept["coding"] = codings
@@ -155,6 +156,8 @@ def cwe_organization(rep: Repetition, ctx: Context) -> JsonObject | None:
     identifier = cwe_identifier(rep, ctx)
     if identifier is not None:
         organization["identifier"] = [identifier]
+    else:
+        ctx.drop_filled(rep, (3,), "a coding system without a code")
     name = primitives.string(part(rep, 2))
     if name is not None:
         organization["name"] = name
@@ -209,13 +212,13 @@ def _first_code(rep: Repetition, ctx: Context) -> str:
 def _coding(rep: Repetition, ctx: Context, numbers: tuple[int, int, int, int, int]) -> JsonObject | None:
     code_at, display_at, system_at, version_at, oid_at = numbers
     code = primitives.code(part(rep, code_at))
-    display = primitives.string(part(rep, display_at))
+    display = primitives.string_at(rep, display_at)
     if code is None:
         return None if display is None else {"display": display}
-    coding: JsonObject = {
-        "system": ctx.coding_system(part(rep, system_at).strip(), part(rep, oid_at).strip())
-    }
-    version = primitives.string(part(rep, version_at))
+    size = len(rep)
+    oid = part(rep, oid_at).strip() if size >= oid_at else ""
+    coding: JsonObject = {"system": ctx.coding_system(part(rep, system_at).strip(), oid)}
+    version = primitives.string_at(rep, version_at)
     if version is not None:
         coding["version"] = version
     coding["code"] = code

@@ -12,6 +12,9 @@ from hl7_gateway.datatypes.registry import datatype
 from hl7_gateway.er7.message import Repetition
 from hl7_gateway.er7.text import part
 
+# CX.2 and CX.3 as nearly every sender leaves them.
+_NO_CHECK_DIGIT = (("",), ("",))
+
 
 @datatype("CX_Identifier", uses=(1, 2, 3, (4, (1, 2, 3)), 5, 7, 8))
 def cx_identifier(rep: Repetition, ctx: Context, namespace: str | None = None) -> JsonObject | None:
@@ -23,9 +26,10 @@ def cx_identifier(rep: Repetition, ctx: Context, namespace: str | None = None) -
     type_code = (primitives.code(part(rep, 5)) or "") if size > 4 else ""  # noqa: PLR2004 - CX.5
     result = identifier(value, rep, 4, type_code, ctx, namespace)
     if size > 1:
-        extensions = check_digit(rep, 2)
-        if extensions:
-            result["extension"] = extensions
+        if rep[1:3] != _NO_CHECK_DIGIT:
+            extensions = check_digit(rep, 2)
+            if extensions:
+                result["extension"] = extensions
         if size > 6:  # noqa: PLR2004 - CX.7
             put_period(result, rep, 7, 8, ctx)
     return result

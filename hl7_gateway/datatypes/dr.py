@@ -17,7 +17,11 @@ from hl7_gateway.er7.text import part
 @datatype("DR_Period", uses=(1, 2))
 def dr_period(rep: Repetition, ctx: Context) -> JsonObject | None:
     """Return the Period from DR.1 to DR.2."""
-    return period(part(rep, 1), part(rep, 2), ctx)
+    start, end = part(rep, 1), part(rep, 2)
+    value = period(start, end, ctx)
+    if value is not None:
+        _drop_empty(ctx, value, (1, 2), (start, end))
+    return value
 
 
 @datatype("DR_dateTime", uses=(1,))
@@ -60,6 +64,7 @@ def put_period(element: JsonObject, rep: Repetition, start_at: int, end_at: int,
             if text:
                 ctx.drop(place, error.message)
         return
+    _drop_empty(ctx, value, (start_at, end_at), (start, end))
     if value is not None:
         element["period"] = value
 
@@ -74,6 +79,7 @@ def put_range(element: JsonObject, rep: Repetition, range_at: int, ctx: Context)
     except DataTypeError as error:
         ctx.drop(range_at, error.message)
         return
+    _drop_empty(ctx, value, (range_at, range_at), (start, end))
     if value is not None:
         element["period"] = value
 
@@ -86,6 +92,15 @@ def put_validity(element: JsonObject, rep: Repetition, ctx: Context, *, range_at
         put_period(element, rep, start_at, start_at + 1, ctx)
     elif len(rep) >= range_at:
         put_range(element, rep, range_at, ctx)
+
+
+def _drop_empty(
+    ctx: Context, value: JsonObject | None, places: tuple[int, int], texts: tuple[str, str]
+) -> None:
+    """Report ends that are filled and yet no date: zeros, blanks."""
+    for place, text, name in zip(places, texts, ("start", "end"), strict=True):
+        if text and name not in (value or ()):
+            ctx.drop(place, "the date is not known")
 
 
 def _is_after(start: str, end: str) -> bool:

@@ -66,14 +66,17 @@ _HEAD = 16
 
 
 @datatype("ED_Attachment", uses=(2, 3, 4, 5))
-def ed_attachment(rep: Repetition, _ctx: Context) -> JsonObject | None:
+def ed_attachment(rep: Repetition, ctx: Context) -> JsonObject | None:
     """Return an Attachment with its data; raises DataTypeError for data not in its encoding (ED.4)."""
     text = part(rep, 5)
     if not text.strip():
         return None
     data = _bytes(text, part(rep, 4).strip().upper())
     attachment: JsonObject = {}
-    content_type = _signature(data) or _content_type(part(rep, 2), part(rep, 3))
+    declared = _content_type(part(rep, 2), part(rep, 3))
+    content_type = _signature(data) or declared
+    if declared is None or declared != content_type:
+        ctx.drop_filled(rep, (2, 3), "the content type is another one")
     if content_type is not None:
         attachment["contentType"] = content_type
     attachment["data"] = base64.b64encode(data).decode("ascii")
@@ -81,13 +84,16 @@ def ed_attachment(rep: Repetition, _ctx: Context) -> JsonObject | None:
 
 
 @datatype("RP_Attachment", uses=(1, 3, 4))
-def rp_attachment(rep: Repetition, _ctx: Context) -> JsonObject | None:
+def rp_attachment(rep: Repetition, ctx: Context) -> JsonObject | None:
     """Return an Attachment that points to its content."""
     url = primitives.uri(part(rep, 1))
     if url is None:
         return None
     content_type = _content_type(part(rep, 3), part(rep, 4))
-    return {"url": url} if content_type is None else {"contentType": content_type, "url": url}
+    if content_type is None:
+        ctx.drop_filled(rep, (3, 4), "type and subtype are no content type")
+        return {"url": url}
+    return {"contentType": content_type, "url": url}
 
 
 def _bytes(text: str, encoding: str) -> bytes:

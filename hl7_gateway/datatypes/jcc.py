@@ -18,6 +18,7 @@ def jcc_codeable_concept(rep: Repetition, ctx: Context) -> JsonObject | None:
     for place in (1, 2):
         code = primitives.code(part(rep, place, 1))
         if code is None:
+            ctx.drop_filled(rep, (place,), "a text or coding system without a code")
             continue
         coding = {"system": ctx.coding_system(part(rep, place, 3).strip()), "code": code}
         display = primitives.string(part(rep, place, 2))

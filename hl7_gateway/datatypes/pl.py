@@ -30,6 +30,7 @@ _LEVELS: tuple[tuple[int, str, str], ...] = (
     (7, "building", "bu"),
     (4, "facility", "si"),
 )
+_COMPREHENSIVE = partial(ei_identifier, namespace="Location")
 _HD = (1, 2, 3)
 # NDL.4 to NDL.11 in the places that a PL has for them.
 _NDL_IN_PL = {4: 1, 5: 2, 6: 3, 7: 4, 8: 5, 9: 6, 10: 7, 11: 8}
@@ -46,9 +47,11 @@ def pl_location(rep: Repetition, ctx: Context) -> list[JsonObject] | None:
     Description (PL.9) and comprehensive identifier (PL.10) belong to the first. Without any level a PL
     that has them is one Location of its own.
     """
-    authority = ctx.system_for(rep[10]) if len(rep) > 10 else None  # noqa: PLR2004 - PL.11
-    if part(rep, 11, 3) and not part(rep, 11, 2):
-        ctx.drop(11, NO_UNIVERSAL_ID)
+    authority: str | None = None
+    if len(rep) > 10:  # noqa: PLR2004 - PL.11
+        authority = ctx.system_for(rep[10])
+        if part(rep, 11, 3) and not part(rep, 11, 2):
+            ctx.drop(11, NO_UNIVERSAL_ID)
     locations: list[JsonObject] = []
     names = [_name(rep, place) for place, _, _ in _LEVELS]
     for index, (place, level, physical_type) in enumerate(_LEVELS):
@@ -59,8 +62,8 @@ def pl_location(rep: Repetition, ctx: Context) -> list[JsonObject] | None:
             continue
         above = [text for text in reversed(names[index + 1 :]) if text is not None]
         locations.append(_location(rep[place - 1], place, name, level, above, physical_type, authority, ctx))
-    comprehensive = within(rep, 10, ctx, partial(ei_identifier, namespace="Location"))
-    description = primitives.string(part(rep, 9))
+    comprehensive = within(rep, 10, ctx, _COMPREHENSIVE)
+    description = primitives.string_at(rep, 9)
     if not locations:
         if comprehensive is None and description is None:
             return None
@@ -104,7 +107,10 @@ def dld_location(rep: Repetition, ctx: Context, namespace: str = "Location") -> 
 
 def _name(rep: Repetition, place: int) -> str | None:
     """Return what tells one level from its neighbours: the namespace id, else the universal id."""
-    return primitives.string(part(rep, place, 1)) or primitives.string(part(rep, place, 2))
+    name = primitives.string_at(rep, place)
+    if name is None and place <= len(rep) and len(rep[place - 1]) > 1:
+        return primitives.string(part(rep, place, 2))
+    return name
 
 
 def _location(
@@ -122,14 +128,15 @@ def _location(
     identifiers.append({"system": ctx.sender.system(*scope), "value": name})
     if authority is not None:
         identifiers[0]["assigner"] = {"identifier": {"system": "urn:ietf:rfc:3986", "value": authority}}
-    own = lift(component)
-    universal_id = part(own, 2).strip()
-    if universal_id and (universal_id != name or part(own, 3)):
-        universal = ctx.system_of("", universal_id, part(own, 3).strip())
-        if universal is not None:
-            identifiers.append({"system": "urn:ietf:rfc:3986", "value": universal})
-    elif part(own, 3) and not universal_id:
-        ctx.drop(place, NO_UNIVERSAL_ID)
+    if len(component) > 1:
+        own = lift(component)
+        universal_id = part(own, 2).strip()
+        if universal_id and (universal_id != name or part(own, 3)):
+            universal = ctx.system_of("", universal_id, part(own, 3).strip())
+            if universal is not None:
+                identifiers.append({"system": "urn:ietf:rfc:3986", "value": universal})
+        elif part(own, 3) and not universal_id:
+            ctx.drop(place, NO_UNIVERSAL_ID)
     physical = (
         {"coding": [{"system": _PHYSICAL_TYPES, "code": physical_type}]}
         if physical_type

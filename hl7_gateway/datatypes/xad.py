@@ -22,6 +22,7 @@ _USE = "http://hl7.org/fhir/StructureDefinition/iso21090-AD-use"
 _CENSUS_TRACT = "http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-censusTract"
 _PLACES = ((3, "city"), (4, "state"), (5, "postalCode"), (6, "country"))
 _HAN = re.compile("[㐀-鿿]")
+_NO_TEXT = ("",)
 
 
 @datatype(
@@ -47,7 +48,7 @@ def xad_address(rep: Repetition, ctx: Context) -> JsonObject | None:
                 address["district"] = district
     if not address:
         return None
-    address["text"] = _text(address)
+    address["text"] = _text(address, lines)
     if size > 6:  # noqa: PLR2004 - XAD.7
         _add_type(address, part(rep, 7), ctx)
         if size > 9:  # noqa: PLR2004 - XAD.10
@@ -66,7 +67,8 @@ def sad_address(rep: Repetition, _ctx: Context) -> JsonObject | None:
 def _lines(rep: Repetition, size: int) -> list[str]:
     """Return street address (with street name and number), other designation and addressee."""
     texts = [*rep[0][:3]] if rep else []
-    texts += [part(rep, place) for place in (2, 19) if place <= size]
+    if size > 1 and (size > 18 or rep[1] != _NO_TEXT):  # noqa: PLR2004 - XAD.19
+        texts += [part(rep, place) for place in (2, 19) if place <= size]
     return [line for text in texts if text and (line := primitives.string(text)) is not None]
 
 
@@ -110,9 +112,8 @@ def _add_type(address: JsonObject, text: str, ctx: Context) -> None:
         ]
 
 
-def _text(address: JsonObject) -> str:
-    lines = address.get("line", [])
-    if any(_HAN.search(line) for line in lines):
+def _text(address: JsonObject, lines: list[str]) -> str:
+    if lines and _HAN.search("".join(lines)):
         larger = ""
         for element in ("state", "city", "district"):
             name = address.get(element, "")

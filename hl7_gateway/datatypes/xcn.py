@@ -15,14 +15,18 @@ from hl7_gateway.datatypes.dr import put_validity
 from hl7_gateway.datatypes.identifiers import check_digit, identifier
 from hl7_gateway.datatypes.nesting import within
 from hl7_gateway.datatypes.registry import datatype
-from hl7_gateway.datatypes.xpn import add_extensions, add_suffixes, name_of, text_of
+from hl7_gateway.datatypes.xpn import add_extensions, add_suffixes, drop_family_parts, name_of, text_of
 from hl7_gateway.er7.message import Repetition
 from hl7_gateway.er7.text import part
 
 _FAMILY = (2, (1, 2, 3, 4, 5))
 _NAME = (_FAMILY, 3, 4, 5, 6, 10, 15, (17, (1, 2)), 18, 19, 20, 21)
 _IDENTIFIER = (1, (9, (1, 2, 3)), 11, 12, 13)
+_OF_NAME = (10, 15, 17, 18, 19, 20, 21)
+_OF_NUMBER = (9, 11, 12, 13)
 _NAMESPACE = "Practitioner"
+NO_NUMBER = "what an identifier says beside its number, without a number"
+_NO_NAME = "what a name says beside itself, without a name"
 
 
 @datatype("XCN_Practitioner", uses=(*_NAME, *_IDENTIFIER, 7))
@@ -50,9 +54,11 @@ def xcn_related_person(rep: Repetition, ctx: Context, namespace: str = "Person")
 def xcn_identifier(rep: Repetition, ctx: Context, namespace: str = _NAMESPACE) -> JsonObject | None:
     """Return the Identifier of a person, None without number (XCN.1)."""
     value = primitives.string_at(rep, 1)
-    if value is None:
-        return None
     size = len(rep)
+    if value is None:
+        if size > 8:  # noqa: PLR2004 - XCN.9
+            ctx.drop_filled(rep, _OF_NUMBER, NO_NUMBER)
+        return None
     type_code = (primitives.code(part(rep, 13)) or "") if size > 12 else ""  # noqa: PLR2004 - XCN.13
     result = identifier(value, rep, 9, type_code, ctx, namespace)
     if size > 10:  # noqa: PLR2004 - XCN.11
@@ -69,10 +75,13 @@ def xcn_human_name(rep: Repetition, ctx: Context) -> JsonObject | None:
 
 
 @datatype("XCN_string", uses=(_FAMILY, 3, 4, 5, 6, 18))
-def xcn_string(rep: Repetition, _ctx: Context) -> str | None:
+def xcn_string(rep: Repetition, ctx: Context) -> str | None:
     """Return the person's name in one text."""
     name = name_of(rep, 2)
-    return None if name is None else text_of(name, part(rep, 18))
+    if name is None:
+        return None
+    drop_family_parts(name, 2, ctx)
+    return text_of(name, part(rep, 18))
 
 
 @datatype("CNN_Practitioner", uses=(1, 2, 3, 4, 5, 6, 7, 9, 10, 11))
@@ -86,6 +95,8 @@ def cnn_practitioner(rep: Repetition, ctx: Context, namespace: str = _NAMESPACE)
         if ctx.dropped:
             # CNN has the authority in three components of its own.
             ctx.dropped[:] = [(11 if place == 1 else place, reason) for place, reason in ctx.dropped]
+    else:
+        ctx.drop_filled(rep, (9, 10, 11), NO_NUMBER)
     name = name_of(rep, 2)
     if name is not None:
         add_suffixes(name, rep, (7,))
@@ -113,9 +124,11 @@ def _person(rep: Repetition, ctx: Context, namespace: str, *, degree_is_suffix: 
 
 def _name(rep: Repetition, ctx: Context, *, degree_is_suffix: bool) -> JsonObject | None:
     name = name_of(rep, 2)
-    if name is None:
-        return None
     size = len(rep)
+    if name is None:
+        if size > 6:  # noqa: PLR2004 - XCN.7
+            ctx.drop_filled(rep, (7, *_OF_NAME) if degree_is_suffix else _OF_NAME, _NO_NAME)
+        return None
     if size > 6:  # noqa: PLR2004 - XCN.7
         add_suffixes(name, rep, (7, 21) if degree_is_suffix else (21,))
     text = text_of(name, part(rep, 18) if size > 17 else "")  # noqa: PLR2004 - XCN.18

@@ -39,6 +39,7 @@ def xon_identifier(rep: Repetition, ctx: Context, namespace: str = _NAMESPACE) -
         ctx.drop(3, "the organization identifier (XON.10) stands instead of the id number")
     number = value if value is not None else older
     if number is None:
+        ctx.drop_filled(rep, (4, 5, 6, 7), "what an identifier says beside its number, without a number")
         return None
     type_code = primitives.code(part(rep, 7)) or ""
     result = identifier(number, rep, 6, type_code, ctx, namespace)

@@ -66,11 +66,12 @@ def xpn_called_by(rep: Repetition, _ctx: Context) -> JsonObject | None:
 
 
 @datatype("XPN_string", uses=((1, _FAMILY_SUBCOMPONENTS), 2, 3, 4, 5, 6, 11, 14))
-def xpn_string(rep: Repetition, _ctx: Context) -> str | None:
+def xpn_string(rep: Repetition, ctx: Context) -> str | None:
     """Return the name in one text, in the order of XPN.11."""
     name = name_of(rep, 1)
     if name is None:
         return None
+    drop_family_parts(name, 1, ctx)
     add_suffixes(name, rep, (6, 14))
     return text_of(name, part(rep, 11))
 
@@ -96,19 +97,25 @@ def name_of(rep: Repetition, family_at: int) -> JsonObject | None:
             if family is not None:
                 name["family"] = family
     if size > family_at:
-        given = [
-            text
-            for place in (family_at + 1, family_at + 2)
-            if (text := primitives.string_at(rep, place)) is not None
-        ]
+        first, second = primitives.string_at(rep, family_at + 1), primitives.string_at(rep, family_at + 2)
+        given = [text for text in (first, second) if text is not None]
         if given:
             name["given"] = given
         if size > family_at + 2:
-            add_suffixes(name, rep, (family_at + 3,))
+            suffix = primitives.string_at(rep, family_at + 3)
+            if suffix is not None:
+                name["suffix"] = [suffix]
             prefix = primitives.string_at(rep, family_at + 4)
             if prefix is not None:
                 name["prefix"] = [prefix]
     return name or None
+
+
+def drop_family_parts(name: JsonObject, family_at: int, ctx: Context) -> None:
+    """Report the parts of a family name (FN.2 to FN.5) that one text of the name does not show."""
+    parts = name.get("_family", {}).get("extension", ())
+    if any(part["valueString"] not in name["family"] for part in parts):
+        ctx.drop(family_at, "one text has no place for the parts of a family name")
 
 
 def add_suffixes(name: JsonObject, rep: Repetition, places: tuple[int, ...]) -> None:

@@ -27,6 +27,8 @@ _PARTS = (
 _NET = frozenset({"Internet", "X.400"})
 _TELEPHONE = frozenset("0123456789+-()（）－./ xX#*,;转-\u2010\u2011\u2012\u2013")
 _DIGITS_MIN = 3
+_NO_TEXT = ("",)
+_NO_PREFIX = (_NO_TEXT, _NO_TEXT)
 # The unformatted number, the one that XTN.5 to XTN.8 make, the formatted one, an address of the net.
 _NUMBER_FIRST = (12, 7, 1, 4)
 
@@ -57,7 +59,8 @@ def xtn_contact_point(rep: Repetition, ctx: Context) -> JsonObject | None:
         elif use and use != "PRS":
             ctx.drop(2, "a mobile phone (XTN.3) has its use")
     if size > 3:  # noqa: PLR2004 - XTN.4
-        _add_parts(point, rep, ctx, is_net=is_net)
+        if size > 4:  # noqa: PLR2004 - XTN.5
+            _add_parts(point, rep, ctx, is_net=is_net)
         _drop_others(point, rep, ctx, place)
         if size > 12:  # noqa: PLR2004 - XTN.13
             put_period(point, rep, 13, 14, ctx)
@@ -68,7 +71,7 @@ def xtn_contact_point(rep: Repetition, ctx: Context) -> JsonObject | None:
 def _value(rep: Repetition, size: int, *, is_net: bool) -> tuple[str | None, int]:
     """Return the value and the component it stands in."""
     for place in (4, 1, 12) if is_net else _NUMBER_FIRST:
-        if place <= size:
+        if place <= size and rep[place - 1] != _NO_TEXT:
             value = _composed(rep) if place == 7 else primitives.string_at(rep, place)  # noqa: PLR2004
             if value is not None:
                 return value, place
@@ -76,10 +79,12 @@ def _value(rep: Repetition, size: int, *, is_net: bool) -> tuple[str | None, int
 
 
 def _composed(rep: Repetition) -> str | None:
-    """Return the number that XTN.5 to XTN.8 make: "+86 371 66295555 X12"."""
+    """Return the number that XTN.5 to XTN.8 make: "+86 371 01234567 X12"."""
     local = primitives.string_at(rep, 7)
     if local is None:
         return None
+    if rep[4:6] == _NO_PREFIX and len(rep) == 7:  # noqa: PLR2004 - XTN.7
+        return local
     country, area, extension = (primitives.string_at(rep, place) for place in (5, 6, 8))
     if country is None and area is None and extension is None:
         return local
@@ -107,19 +112,24 @@ def _add_parts(point: JsonObject, rep: Repetition, ctx: Context, *, is_net: bool
                 ctx.drop(number, "no part of an address of the net")
         return
     extensions: list[JsonObject] = []
+    size = len(rep)
     for number, url in _PARTS:
-        text = primitives.string_at(rep, number)
-        if text is not None:
-            extensions.append({"url": url, "valueString": text})
+        if number <= size and rep[number - 1] != _NO_TEXT:
+            text = primitives.string_at(rep, number)
+            if text is not None:
+                extensions.append({"url": url, "valueString": text})
     if extensions:
         point["extension"] = extensions
 
 
 def _drop_others(point: JsonObject, rep: Repetition, ctx: Context, place: int) -> None:
     """Report a further number or address that is another one than the value."""
+    size = len(rep)
     for number in (1, 4, 12):
+        if number == place or number > size or rep[number - 1] == _NO_TEXT:
+            continue
         text = part(rep, number).strip()
-        if text and number != place and _digits(text) != _digits(point["value"]):
+        if text and _digits(text) != _digits(point["value"]):
             ctx.drop(number, f"the element holds one value, that of XTN.{place}")
 
 

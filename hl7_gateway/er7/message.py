@@ -116,16 +116,19 @@ class Segment:
     def _split_deep(self, raw: str) -> tuple[Repetition, ...]:
         """Cut a field that has escapes or sub-components, or whose sender does not declare all delimiters."""
         delimiters = self.delimiters
-        repetition, component = delimiters.repetition, delimiters.component
+        repetition = delimiters.repetition
         texts = raw.split(repetition) if repetition and repetition in raw else (raw,)
-        return tuple(
-            [
-                tuple([self._parts(part) for part in text.split(component)])
-                if component and component in text
-                else (self._parts(text),)
-                for text in texts
-            ]
-        )
+        return tuple([self._components(text) for text in texts])
+
+    def _components(self, text: str) -> Repetition:
+        delimiters = self.delimiters
+        component, subcomponent, escape = delimiters.component, delimiters.subcomponent, delimiters.escape
+        if not component or component not in text:
+            return (self._parts(text),)
+        if (subcomponent and subcomponent in text) or (escape and escape in text):
+            return tuple([self._parts(part) for part in text.split(component)])
+        # Most repetitions beside one that has sub-components have none.
+        return tuple(zip(text.split(component)))
 
     def _parts(self, text: str) -> Component:
         delimiters = self.delimiters
@@ -143,7 +146,7 @@ class Segment:
 class Message:
     """One message. `notes` says in words what the reader had to tolerate (never a value of the message)."""
 
-    __slots__ = ("_structure", "charset", "delimiters", "notes", "segments")
+    __slots__ = ("_kind", "_structure", "charset", "delimiters", "notes", "segments")
 
     def __init__(
         self, segments: list[Segment], delimiters: Delimiters, charset: str, notes: list[str]
@@ -153,6 +156,7 @@ class Message:
         self.delimiters = delimiters
         self.charset = charset
         self.notes = notes
+        self._kind: tuple[str, str] | None = None
         self._structure: str | None = None
 
     def __repr__(self) -> str:
@@ -251,8 +255,12 @@ class Message:
         return repetitions[0] if repetitions else ()
 
     def _type(self) -> tuple[str, str]:
-        header = self.header
+        """Return MSH-9.1 and MSH-9.2, cut once: every conversion asks for them several times."""
+        if self._kind is not None:
+            return self._kind
+        header = self.segments[0]
         code, event = header.first(9, 1).strip(), header.first(9, 2).strip()
         if not event and "_" in code:
             code, _, event = code.partition("_")
-        return code, event
+        self._kind = code, event
+        return self._kind

@@ -88,6 +88,15 @@ def test_a_digit_of_gb_t_2261_1_is_a_sex_of_its_own_code_table(code: str, gender
         ("Ｌ", "L"),
         ("ＨＨ", "HH"),
         ("ＬＬ", "LL"),
+        ("h", "H"),
+        ("l", "L"),
+        ("hh", "HH"),
+        ("ll", "LL"),
+        ("高", "H"),
+        ("低", "L"),
+        ("偏高", "H"),
+        ("偏低", "L"),
+        ("*", "A"),
     ],
 )
 def test_the_arrows_of_a_laboratory_are_interpretations_and_no_codes_of_the_table(

@@ -20,7 +20,8 @@ for turn in range(2):
     assert not embedded.is_running(folder)
 url = embedded.url(embedded.start(folder))
 print(psycopg.connect(url).execute("SELECT turn FROM kept ORDER BY 1").fetchall())
-print(psycopg.connect(url).execute("SHOW fsync").fetchone(), psycopg.connect(url).execute("SHOW listen_addresses").fetchone())
+shown = [psycopg.connect(url).execute(f"SHOW {name}").fetchone() for name in ("fsync", "listen_addresses")]
+print(*shown)
 embedded.stop(folder)
 """
 

@@ -106,7 +106,7 @@ def test_components_that_no_rule_reads_are_reported_one_by_one(convert: Convert)
 def test_an_explicit_null_leaves_the_element_out_and_is_reported(convert: Convert) -> None:
     report = convert(header(), segment("PID", f3="1^^^H^MR", f11='""')).report
     assert [(line.location, line.reason) for line in report.unmapped] == [
-        ("PID-11", "explicit null: what it says is deleted")
+        ("PID-11", "explicit null: deletes Patient.address")
     ]
 
 

@@ -63,14 +63,6 @@ def test_an_explicit_null_clears_the_elements_that_its_field_says(convert: Conve
     }
 
 
-def test_a_null_empties_no_list_that_other_fields_fill(convert: Convert) -> None:
-    null = '""'
-    pid = segment("PID", f3="1^^^H^MR", f9=null, f13=null, f17=null, f20=null)
-    conversion = convert(header("ADT^A08"), pid)
-    assert asked(conversion, "Patient") == {}
-    assert {line.location for line in conversion.report.unmapped} == {"PID-9", "PID-13", "PID-17", "PID-20"}
-
-
 @pytest.mark.parametrize(
     ("event", "discharged", "weak"),
     [

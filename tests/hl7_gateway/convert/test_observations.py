@@ -194,57 +194,6 @@ def test_flags_of_the_table_are_translated_and_those_of_the_sender_stay(convert:
     assert flags[1] == {"coding": [{"system": f"{BASE}/CodeSystem/L", "code": "??"}]}
 
 
-@pytest.mark.parametrize(("flag", "code"), [("↑", "H"), ("↓", "L"), ("↑↑", "HH"), ("↓↓", "LL"), ("Ｈ", "H")])
-def test_an_arrow_is_an_interpretation_beside_what_was_sent(convert: Convert, flag: str, code: str) -> None:
-    coding = observation(convert, f2="NM", f5="9", f8=flag)["interpretation"][0]["coding"]
-    assert (coding[0]["system"], coding[0]["code"]) == (
-        "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
-        code,
-    )
-    assert coding[1:] == [{"system": f"{BASE}/CodeSystem/L", "code": flag}]
-
-
-@pytest.mark.parametrize(
-    "units", ["10^9/L", "10\\S\\9/L", "10^9/L^^UCUM", "10^9/L^10^9/L", "10*9/L^10^9/L^UCUM"]
-)
-def test_a_unit_that_its_power_cut_in_two_is_whole_in_value_and_range(convert: Convert, units: str) -> None:
-    obx = segment("OBX", f1="1", f2="NM", f3="WBC", f5="12.50", f6=units, f7="3.5-9.5", f11="F")
-    conversion = report(convert, obx)
-    resource = only(conversion, "Observation")
-    unit = {"unit": "10^9/L", "system": UCUM, "code": "10*9/L"}
-    assert resource["valueQuantity"] == {"value": Decimal("12.50"), **unit}
-    assert resource["referenceRange"] == [
-        {
-            "low": {"value": Decimal("3.5"), **unit},
-            "high": {"value": Decimal("9.5"), **unit},
-            "text": "3.5-9.5",
-        }
-    ]
-    assert [line for line in conversion.report.unmapped if line.location.startswith("OBX")] == []
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "units", "reported"),
-    [
-        ("CQ", "5^mg", "kg", True),
-        ("CQ", "5^mg", "mg", False),
-        ("CQ", "5", "kg", False),
-        ("NR", "3^5", "kg", False),
-        ("SN", "<>^5", "kg", False),
-        ("SN", "<>^5", "mg^milligram^UCUM", True),
-        ("NM", "凝集", "mg", True),
-        ("VR", "3^5", "mg", True),
-    ],
-)
-def test_a_unit_is_in_the_value_or_in_the_report(
-    convert: Convert, kind: str, text: str, units: str, *, reported: bool
-) -> None:
-    conversion = report(convert, segment("OBX", f2=kind, f3="X^项目", f5=text, f6=units, f11="F"))
-    lost = [line.location for line in conversion.report.unmapped if line.location.startswith("OBX-6")]
-    assert bool(lost) is reported
-    assert reported or units in str(value(only(conversion, "Observation"))[1])
-
-
 @pytest.mark.parametrize(
     ("code", "status"),
     [

@@ -308,6 +308,22 @@ def test_a_medication_order_has_dose_and_route(convert: Convert) -> None:
     assert_sound(conversion.bundle)
 
 
+def test_the_instructions_of_a_medication_order_are_with_it(convert: Convert) -> None:
+    conversion = convert(
+        header("ORM^O01^ORM_O01"),
+        PID,
+        segment("ORC", f1="NW", f2="P1"),
+        segment("RXO", f1="AMX^阿莫西林^99HIS", f6="^整盒发药", f7="PC^饭后服^99HIS~^多饮水"),
+    )
+    request = only(conversion, "MedicationRequest")
+    assert request["note"] == [{"text": "整盒发药"}]
+    first, second = request["dosageInstruction"][0]["additionalInstruction"]
+    assert first["coding"][0]["display"] == "饭后服"
+    assert second["text"] == "多饮水"
+    assert not [line for line in conversion.report.unmapped if line.location.startswith("RXO")]
+    assert_sound(conversion.bundle)
+
+
 def test_a_report_without_patient_is_a_report(convert: Convert) -> None:
     conversion = convert(
         header("ORU^R01^ORU_R01"),

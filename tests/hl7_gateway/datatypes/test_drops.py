@@ -39,7 +39,11 @@ from tests.hl7_gateway.datatypes.conftest import BASE, Convert
         ("XPN_string", "VAN DER BERG&VAN DER&BERG^ANNA", []),
         ("XPN_string", "&VAN DER&BERG^ANNA", []),
         ("XCN_string", "1^BERG&VAN^ANNA", [2]),
-        ("XCN_Practitioner", "1^^^^^^^^H^L^^^^^A^^20260101&20261231^F^20260101^20261231^MD", [10, 15, 17, 18, 19, 20, 21]),
+        (
+            "XCN_Practitioner",
+            "1^^^^^^^^H^L^^^^^A^^20260101&20261231^F^20260101^20261231^MD",
+            [10, 15, 17, 18, 19, 20, 21],
+        ),
         ("XCN_Practitioner", "1^^^^^^主任医师", []),
         ("XCN_Person", "1^^^^^^博士", [7]),
         ("XCN_Practitioner", "^李^明^^^^^^H&1.2.3&ISO^^1^M10^MD", [9, 11, 12, 13]),

@@ -147,3 +147,9 @@ def test_a_licence_has_its_issuer_as_namespace(convert: Convert) -> None:
         "system": f"{BASE}/%E5%8C%BB%E5%B8%88%E6%89%A7%E4%B8%9A%E8%AF%81%E4%B9%A6",
         "value": "110410000001234",
     }
+
+
+def test_a_cx_keeps_its_dates_without_a_check_digit(convert: Convert) -> None:
+    identifier = convert("CX_Identifier", "123^^^HOSP^MR^^20200101^20301231")
+    assert isinstance(identifier, dict)
+    assert identifier["period"] == {"start": "2020-01-01", "end": "2030-12-31"}

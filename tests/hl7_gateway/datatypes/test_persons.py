@@ -170,21 +170,21 @@ def test_an_organization_has_name_and_number(convert: Convert, ctx: Context) -> 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("13803711234", {"system": "phone", "value": "13803711234"}),
-        ("+86 13803711234^PRN^CP", {"system": "phone", "use": "mobile", "value": "+86 13803711234"}),
-        ("0371-66295555转801^WPN^PH", {"system": "phone", "value": "0371-66295555转801", "use": "work"}),
+        ("15403711234", {"system": "phone", "value": "15403711234"}),
+        ("+86 15403711234^PRN^CP", {"system": "phone", "use": "mobile", "value": "+86 15403711234"}),
+        ("0371-01234567转801^WPN^PH", {"system": "phone", "value": "0371-01234567转801", "use": "work"}),
         ("^NET^Internet^a@b.example", None),
         ("a@b.example", {"system": "email", "value": "a@b.example"}),
         (
-            "^PRN^PH^^86^371^66295555^12",
+            "^PRN^PH^^86^371^01234567^12",
             {
                 "system": "phone",
-                "value": "+86 371 66295555 X12",
+                "value": "+86 371 01234567 X12",
                 "use": "home",
                 "extension": [
                     {"url": f"{EXTENSION}contactpoint-country", "valueString": "86"},
                     {"url": f"{EXTENSION}contactpoint-area", "valueString": "371"},
-                    {"url": f"{EXTENSION}contactpoint-local", "valueString": "66295555"},
+                    {"url": f"{EXTENSION}contactpoint-local", "valueString": "01234567"},
                     {"url": f"{EXTENSION}contactpoint-extension", "valueString": "12"},
                 ],
             },
@@ -210,11 +210,11 @@ def test_a_contact_point_has_system_use_and_value(
 
 
 def test_a_second_number_in_one_xtn_is_not_lost_silently(convert: Convert, ctx: Context) -> None:
-    point = convert("XTN_ContactPoint", "(371)66295555^PRN^PH^^^371^66295555")
+    point = convert("XTN_ContactPoint", "(371)01234567^PRN^PH^^^371^01234567")
     assert isinstance(point, dict)
-    assert point["value"] == "371 66295555"
+    assert point["value"] == "371 01234567"
     assert ctx.dropped == []
-    convert("XTN_ContactPoint", "13800000000^PRN^PH^^^371^66295555")
+    convert("XTN_ContactPoint", "15400000000^PRN^PH^^^371^01234567")
     assert [place for place, _ in ctx.dropped] == [1]
 
 

@@ -72,7 +72,7 @@ def test_reader_and_hl7apy_agree_in_every_version(version: str) -> None:
         rf"MSH|^~\&|LIS^1.2^ISO|HOSP|HIE|CITY|20260101120000||ADT^A01|17|P|{version}" + "\r"
         "EVN|A01|20260101120000\r"
         "PID|1|9^^^A&1.2&ISO|100^^^HOSP&1.2.3&ISO~200^^^CITY||LI^WEI||19900101|M|||1 RENMIN^^ZZ^HA^450000||"
-        "13800000000~1390000\r"
+        "15400000000~1390000\r"
         "PV1|1|I|W1^101^1||||1^ZHANG^SAN\r"
         "ZPI|a^b&c~d||e\r"
     )
