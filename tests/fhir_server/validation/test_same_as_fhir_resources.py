@@ -161,12 +161,14 @@ def test_mutated_r4_examples_have_the_same_verdict(conformance_data: Path) -> No
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1500)
 def test_very_many_mutated_resources_have_the_same_verdict(conformance_data: Path) -> None:
     _check_mutations(_smallest_resources(), 40_000)
     _check_mutations(examples(conformance_data / "fhir" / "r4-examples", LARGEST_MUTATED), 20_000)
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1500)
 def test_many_values_in_every_element_have_the_same_verdict() -> None:
     random = Random(SEED)  # noqa: S311  # chooses test values
     for type_name in r4b_types():

@@ -217,7 +217,9 @@ def test_more_connections_than_the_limit_are_refused() -> None:
             connection.close()
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "count", [200, pytest.param(1000, marks=[pytest.mark.full, pytest.mark.timeout(600)])]
+)
 def test_idle_connections_by_the_hundred_do_not_hinder_a_busy_one(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
