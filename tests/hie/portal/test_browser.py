@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from hie import wiring
 from hie.core.settings import Settings
@@ -78,9 +78,12 @@ class Visit:
         self.page.on("request", lambda request: self._check(request.url, address))
         self.page.on("console", lambda message: self.faults.append(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on(
-            "requestfailed", lambda request: self.faults.append(f"failed {request.url} {request.failure}")
-        )
+        self.page.on("requestfailed", self._note_failure)
+
+    def _note_failure(self, request: Request) -> None:
+        """Note a request that got no answer; one that the browser itself gave up, to go on, is none."""
+        if request.failure != "net::ERR_ABORTED":
+            self.faults.append(f"failed {request.url} {request.failure}")
 
     def _check(self, url: str, address: str) -> None:
         if not url.startswith(f"{address}/"):
