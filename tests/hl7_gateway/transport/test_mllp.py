@@ -237,7 +237,7 @@ def test_stop_finishes_and_acknowledges_what_was_received() -> None:
     gate = Gate()
     with listening(gate, batch=5) as running, connected(running.port) as connection:
         connection.sendall(b"".join(frame(message(n)) for n in range(40)))
-        assert eventually(lambda: len(gate.seen) == 5)
+        assert eventually(lambda: len(gate.seen) > 0)
         stopping = threading.Thread(target=running.stop)
         stopping.start()
         time.sleep(0.1)
