@@ -1,0 +1,1 @@
+"""Load over HTTP: a generator, a server with its database, and resources to send."""

@@ -1,0 +1,242 @@
+"""Resources of nine types as hospitals and insurers write them, about as large as Synthea's.
+
+Every one differs from the last; names and numbers belong to nobody. What they refer to need not be stored.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from hie.core.fhir.json import JsonObject
+
+SID: Final = "http://hie.example/sid/bench"
+LOINC: Final = "http://loinc.org"
+_TERMS: Final = "http://terminology.hl7.org/CodeSystem"
+_YUAN: Final = "CNY"
+
+
+def patient(random: Random) -> JsonObject:
+    """Return a Patient with card, name, telephone and address."""
+    return {
+        "resourceType": "Patient",
+        "identifier": _identifier(random),
+        "active": True,
+        "name": [{"use": "official", "text": "示例一", "family": "示", "given": ["例一"]}],
+        "telecom": [{"system": "phone", "value": f"154{random.randrange(10**8):08}", "use": "mobile"}],
+        "gender": random.choice(["male", "female"]),
+        "birthDate": f"19{random.randrange(40, 99)}-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}",
+        "address": [
+            {
+                "use": "home",
+                "text": "示例市示例区示例路1号",
+                "line": ["示例路1号"],
+                "city": "示例市",
+                "postalCode": "450000",
+                "country": "CN",
+            }
+        ],
+        "maritalStatus": _concept(f"{_TERMS}/v3-MaritalStatus", "M", "已婚"),
+        "managingOrganization": {"reference": "Organization/bench"},
+    }
+
+
+def location(random: Random) -> JsonObject:
+    """Return a ward as a Location."""
+    return {
+        "resourceType": "Location",
+        "identifier": _identifier(random),
+        "status": "active",
+        "name": f"第{random.randrange(1, 90)}病区",
+        "mode": "instance",
+        "physicalType": _concept(f"{_TERMS}/location-physical-type", "wa", "Ward"),
+        "position": {"longitude": 113.62 + random.random() / 10, "latitude": 34.75 + random.random() / 10},
+        "managingOrganization": {"reference": "Organization/bench"},
+    }
+
+
+def organization(random: Random) -> JsonObject:
+    """Return a department as an Organization."""
+    return {
+        "resourceType": "Organization",
+        "identifier": _identifier(random),
+        "active": True,
+        "type": [_concept(f"{_TERMS}/organization-type", "dept", "科室")],
+        "name": f"示例医院第{random.randrange(100)}科",
+        "telecom": [{"system": "phone", "value": "0371-00000000"}],
+        "partOf": {"reference": "Organization/bench"},
+    }
+
+
+def practitioner(random: Random) -> JsonObject:
+    """Return a doctor as a Practitioner."""
+    return {
+        "resourceType": "Practitioner",
+        "identifier": _identifier(random),
+        "active": True,
+        "name": [{"text": "示例医生", "family": "示", "given": ["例"], "prefix": ["Dr."]}],
+        "gender": "female",
+        "qualification": [{"code": _concept(f"{_TERMS}/v2-0360/2.7", "MD", "Doctor of Medicine")}],
+    }
+
+
+def encounter(random: Random) -> JsonObject:
+    """Return an outpatient visit as an Encounter."""
+    day = _day(random)
+    return {
+        "resourceType": "Encounter",
+        "identifier": _identifier(random),
+        "status": "finished",
+        "class": {"system": f"{_TERMS}/v3-ActCode", "code": "AMB", "display": "ambulatory"},
+        "type": [_concept(f"{SID}/visit", "03", "内科门诊")],
+        "subject": {"reference": "Patient/bench", "display": "示例一"},
+        "participant": [{"individual": {"reference": "Practitioner/bench"}}],
+        "period": {"start": f"{day}T08:10:00+08:00", "end": f"{day}T08:40:00+08:00"},
+        "serviceProvider": {"reference": "Organization/bench"},
+    }
+
+
+def observation(random: Random) -> JsonObject:
+    """Return a laboratory result as an Observation."""
+    return {
+        "resourceType": "Observation",
+        "identifier": _identifier(random),
+        "status": "final",
+        "category": [_concept(f"{_TERMS}/observation-category", "laboratory", "检验")],
+        "code": _concept(LOINC, f"{random.randrange(700, 900)}-7", "血红蛋白"),
+        "subject": {"reference": "Patient/bench"},
+        "encounter": {"reference": "Encounter/bench"},
+        "effectiveDateTime": f"{_day(random)}T09:30:00+08:00",
+        "issued": f"{_day(random)}T10:30:00.000+08:00",
+        "valueQuantity": {
+            "value": random.randrange(900, 1800) / 10,
+            "unit": "g/L",
+            "system": "http://unitsofmeasure.org",
+            "code": "g/L",
+        },
+        "interpretation": [_concept(f"{_TERMS}/v3-ObservationInterpretation", "N", "正常")],
+        "referenceRange": [{"low": {"value": 115, "unit": "g/L"}, "high": {"value": 150, "unit": "g/L"}}],
+    }
+
+
+def medication_request(random: Random) -> JsonObject:
+    """Return a prescription line as a MedicationRequest."""
+    return {
+        "resourceType": "MedicationRequest",
+        "identifier": _identifier(random),
+        "status": "active",
+        "intent": "order",
+        "medicationCodeableConcept": _concept(f"{SID}/drug", f"D{random.randrange(3000)}", "示例片 0.5 g"),
+        "subject": {"reference": "Patient/bench"},
+        "encounter": {"reference": "Encounter/bench"},
+        "authoredOn": f"{_day(random)}T09:00:00+08:00",
+        "requester": {"reference": "Practitioner/bench"},
+        "dosageInstruction": [
+            {
+                "text": "口服，每日三次，每次一片",
+                "timing": {"repeat": {"frequency": 3, "period": 1, "periodUnit": "d"}},
+                "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "片"}}],
+            }
+        ],
+    }
+
+
+def claim(random: Random) -> JsonObject:
+    """Return a bill of three items as a Claim."""
+    return {
+        "resourceType": "Claim",
+        "identifier": _identifier(random),
+        "status": "active",
+        "type": _concept(f"{_TERMS}/claim-type", "professional", "Professional"),
+        "use": "claim",
+        "patient": {"reference": "Patient/bench"},
+        "billablePeriod": {"start": _day(random), "end": _day(random)},
+        "created": f"{_day(random)}T12:00:00+08:00",
+        "provider": {"reference": "Organization/bench"},
+        "priority": _concept(f"{_TERMS}/processpriority", "normal", "Normal"),
+        "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": "Coverage/bench"}}],
+        "item": [
+            {
+                "sequence": place,
+                "productOrService": _concept(f"{SID}/item", f"I{random.randrange(9000)}", "检查费"),
+                "encounter": [{"reference": "Encounter/bench"}],
+                "net": _money(random),
+            }
+            for place in range(1, 4)
+        ],
+        "total": _money(random),
+    }
+
+
+def explanation_of_benefit(random: Random) -> JsonObject:
+    """Return the settlement of a bill of three items as an ExplanationOfBenefit."""
+    return {
+        "resourceType": "ExplanationOfBenefit",
+        "identifier": _identifier(random),
+        "status": "active",
+        "type": _concept(f"{_TERMS}/claim-type", "professional", "Professional"),
+        "use": "claim",
+        "patient": {"reference": "Patient/bench"},
+        "billablePeriod": {"start": _day(random), "end": _day(random)},
+        "created": f"{_day(random)}T12:00:00+08:00",
+        "insurer": {"reference": "Organization/bench"},
+        "provider": {"reference": "Organization/bench"},
+        "claim": {"reference": "Claim/bench"},
+        "outcome": "complete",
+        "careTeam": [
+            {
+                "sequence": 1,
+                "provider": {"reference": "Practitioner/bench"},
+                "role": _concept(f"{_TERMS}/claimcareteamrole", "primary", "Primary provider"),
+            }
+        ],
+        "insurance": [{"focal": True, "coverage": {"reference": "Coverage/bench"}}],
+        "item": [
+            {
+                "sequence": place,
+                "productOrService": _concept(f"{SID}/item", f"I{random.randrange(9000)}", "检查费"),
+                "servicedPeriod": {"start": _day(random), "end": _day(random)},
+                "net": _money(random),
+                "adjudication": [
+                    {"category": _concept(f"{_TERMS}/adjudication", code, code), "amount": _money(random)}
+                    for code in ("submitted", "eligible", "benefit")
+                ],
+            }
+            for place in range(1, 4)
+        ],
+        "total": [
+            {
+                "category": _concept(f"{_TERMS}/adjudication", "submitted", "submitted"),
+                "amount": _money(random),
+            }
+        ],
+        "payment": {"amount": _money(random)},
+    }
+
+
+NINE: Final[tuple[Callable[[Random], JsonObject], ...]] = (
+    patient,
+    location,
+    organization,
+    practitioner,
+    encounter,
+    observation,
+    medication_request,
+    claim,
+    explanation_of_benefit,
+)
+
+
+def _identifier(random: Random) -> list[JsonObject]:
+    return [{"system": SID, "value": f"{random.getrandbits(64):016x}"}]
+
+
+def _concept(system: str, code: str, display: str) -> JsonObject:
+    return {"coding": [{"system": system, "code": code, "display": display}], "text": display}
+
+
+def _money(random: Random) -> JsonObject:
+    return {"value": random.randrange(100, 90_000) / 100, "currency": _YUAN}
+
+
+def _day(random: Random) -> str:
+    return f"20{random.randrange(16, 26)}-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}"
