@@ -24,7 +24,7 @@ def patient(random: Random) -> JsonObject:
         "name": [{"use": "official", "text": "示例一", "family": "示", "given": ["例一"]}],
         "telecom": [{"system": "phone", "value": f"154{random.randrange(10**8):08}", "use": "mobile"}],
         "gender": random.choice(["male", "female"]),
-        "birthDate": f"19{random.randrange(40, 99)}-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}",
+        "birthDate": _day(random).replace("20", "19", 1),
         "address": [
             {
                 "use": "home",
