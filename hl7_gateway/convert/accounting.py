@@ -54,31 +54,29 @@ def is_read_whole(repetition: Repetition, reads: Reads) -> bool:
 class Account:
     """The account of one segment while its rules run."""
 
-    __slots__ = ("_fields", "_is_whole", "_reasons", "_repetitions", "nulls", "segment")
+    # Most accounts keep these: no field is read in part, no repetition by itself, none fails.
+    _parts: dict[int, Reads] | None = None
+    _repetitions: dict[tuple[int, int], Reads] | None = None
+    _reasons: dict[tuple[int, int], str] | None = None
+    nulls: tuple[tuple[int, int], ...] = ()
+    """Fields that are the explicit null, each with its line of the report."""
 
     def __init__(self, segment: Segment) -> None:
         """Open the account: nothing is read yet."""
         self.segment = segment
-        # Fields that are the explicit null, each with its line of the report.
-        self.nulls: list[tuple[int, int]] = []
-        # Until a field is read in part: then those that were read at all need no second look.
-        self._is_whole = True
-        self._fields: dict[int, Reads] = {}
-        self._repetitions: dict[tuple[int, int], Reads] | None = None
-        self._reasons: dict[tuple[int, int], str] | None = None
+        # Most fields are read whole and need no second look.
+        self.whole: set[int] = set()
 
     def cover(self, field: int, reads: Reads = WHOLE) -> None:
         """Note that `reads` of every repetition of `field` is in the result."""
         if reads is WHOLE:
-            self._fields[field] = WHOLE
+            self.whole.add(field)
             return
-        self._is_whole = False
-        before = self._fields.get(field)
-        self._fields[field] = reads if before is None or before == reads else union(before, reads)
-
-    def cover_all(self, covered: dict[int, Reads]) -> None:
-        """Note what is read of several fields that nothing else reads."""
-        self._fields.update(covered)
+        parts = self._parts
+        if parts is None:
+            parts = self._parts = {}
+        before = parts.get(field)
+        parts[field] = reads if before is None or before == reads else union(before, reads)
 
     def cover_repetition(self, field: int, number: int, reads: Reads = WHOLE) -> None:
         """Note that `reads` of the 0-based repetition `number` is in the result."""
@@ -96,24 +94,22 @@ class Account:
 
     def close(self, fields: Iterable[int], report: Report, reason: str = NO_RULE) -> None:
         """Add to `report` every non-empty leaf of `fields` that was not read."""
-        by_field, by_repetition = self._fields, self._repetitions
-        if self._is_whole:
-            fields = [field for field in fields if field not in by_field]
-        for field in fields:
-            reads = by_field.get(field, NOTHING)
-            if reads is WHOLE:
+        whole = self.whole
+        left = [field for field in fields if field not in whole]
+        parts, by_repetition, fields_of = self._parts, self._repetitions, self.segment.fields
+        for field in left:
+            reads = parts.get(field, NOTHING) if parts is not None else NOTHING
+            text = fields_of[field]
+            if text.isalnum():
+                # A single leaf, which is left most often.
+                part = None if by_repetition is None else by_repetition.get((field, 0))
+                if not (reads and reads[0]) and not (part and part[0]):
+                    self._leave(field, 0, len(text), report, reason)
                 continue
             repetitions = self.segment.repetitions(field)
-            if (
-                reads
-                and reads[0]
-                and len(repetitions) == 1
-                and len(repetitions[0]) == 1 == len(repetitions[0][0])
-            ):
-                continue  # a field of one leaf, the most frequent case
             for number, repetition in enumerate(repetitions):
                 read = reads
-                if by_repetition:
+                if by_repetition is not None:
                     part = by_repetition.get((field, number))
                     if part is not None:
                         read = union(reads, part) if reads else part
@@ -125,7 +121,7 @@ class Account:
         self, field: int, number: int, repetition: Repetition, read: Reads, report: Report, reason: str
     ) -> None:
         if not read:
-            self._leave(field, number, repetition, report, reason)
+            self._leave(field, number, size(repetition), report, reason)
             return
         known = len(read)
         for place, component in enumerate(repetition):
@@ -138,12 +134,11 @@ class Account:
                     where = location(self.segment, field, number, place + 1, sub)
                     report.unmapped.append(Unmapped(where, len(text), reason, self.segment.index))
 
-    def _leave(self, field: int, number: int, repetition: Repetition, report: Report, reason: str) -> None:
-        length = size(repetition)
+    def _leave(self, field: int, number: int, length: int, report: Report, reason: str) -> None:
         if not length:
             return
         if length == len(NULL) and self.segment.is_null(field):
-            self.nulls.append((field, len(report.unmapped)))
+            self.nulls = (*self.nulls, (field, len(report.unmapped)))
         if self._reasons is not None:
             reason = self._reasons.get((field, number), reason)
         where = location(self.segment, field, number)

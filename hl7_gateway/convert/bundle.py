@@ -7,16 +7,16 @@ reference to it: no reference in the Bundle is dangling.
 https://hl7.org/fhir/R4/http.html#transaction, https://hl7.org/fhir/R4/search.html#escaping
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hie.core.fhir.json import JsonObject
 from hie.core.ports import MERGE_EXTENSION
 from hl7_gateway.convert.completion import Complete
 from hl7_gateway.convert.keys import KeyFunction
 from hl7_gateway.convert.mentions import merge
-from hl7_gateway.convert.naming import Address, Key, address, derived_address
+from hl7_gateway.convert.naming import Key, address, derived_address
 from hl7_gateway.convert.report import Unmapped
-from hl7_gateway.convert.required import missing
+from hl7_gateway.convert.required import REQUIRED, missing
 from hl7_gateway.convert.run import Instance, Run
 
 # R4 gives Provenance neither an identifier nor a search parameter for one: it is written under its own
@@ -25,54 +25,102 @@ _WITHOUT_IDENTIFIER = frozenset({"Provenance"})
 
 
 class Closing:
-    """How each resource use is finished: its completions and its key, resolved once."""
+    """How each resource use is finished: its completions, its key and what it cannot be without."""
 
-    __slots__ = ("complete", "key")
+    __slots__ = ("complete", "demands", "has_own_id", "key")
 
-    def __init__(self, complete: tuple[Complete, ...], key: KeyFunction) -> None:
-        """Take the functions that the use names."""
+    def __init__(self, kind: str, complete: tuple[Complete, ...], key: KeyFunction) -> None:
+        """Take the functions that the use of resource type `kind` names."""
         self.complete = complete
         self.key = key
+        # What has all of these lacks nothing; what has not may have another form of a choice.
+        self.demands = frozenset(names[0] for names in REQUIRED[kind])
+        self.has_own_id = kind in _WITHOUT_IDENTIFIER
+
+
+class _Closed(NamedTuple):
+    """The Bundle so far: entries, the resource of each by type and key, what was left out."""
+
+    entries: list[JsonObject]
+    seen: dict[tuple[str, Key], Instance]
+    dropped: list[Instance]
 
 
 def close(run: Run, closings: dict[int, Closing]) -> JsonObject:
     """Return the transaction Bundle of everything that `run` has made; `closings` by identity of the use."""
-    entries: list[JsonObject] = []
-    seen: dict[tuple[str, Key], Instance] = {}
-    dropped: list[Instance] = []
-    for instance in run.in_closing_order():
-        use, resource = instance.use, instance.resource
-        kind = use.type
-        closing = closings.get(id(use))
-        if closing is not None:
-            for complete in closing.complete:
-                complete(instance, run)
-        lacking = missing(resource)
-        if lacking is not None:
-            _drop(run, instance, f"{kind} without {lacking}", dropped)
-            continue
-        key = instance.key if closing is None else closing.key(instance, run)
-        if key is None:
-            _drop(run, instance, f"{kind} without a key", dropped)
-            continue
-        instance.key = key
-        named = kind, key
-        before = seen.get(named)
-        if before is not None:
-            _same(run, before, instance)
-            continue
-        seen[named] = instance
-        place = instance.address or (derived_address(key) if instance.is_derived else address(kind, key))
-        url = place.full_url
-        instance.reference["reference"] = url
-        for alias in instance.aliases:
-            alias["reference"] = url
-        if closing is not None and kind not in _WITHOUT_IDENTIFIER:
-            _identify(resource, key)
-        entries.append({"fullUrl": url, "resource": resource, "request": _request(instance, place)})
-    if dropped:
-        entries = _without(run, dropped, list(zip(seen.values(), entries, strict=True)))
+    closed = _Closed([], {}, [])
+    last: list[tuple[Instance, Closing]] = []
+    for instance in run.instances:
+        closing = closings.get(id(instance.use))
+        if closing is None:
+            _close_mention(run, instance, closed)
+        elif closing.has_own_id:
+            # Provenance speaks of the others, so it comes when they are closed.
+            last.append((instance, closing))
+        else:
+            _close(run, instance, closing, closed)
+    for instance, closing in last:
+        _close(run, instance, closing, closed)
+    entries = closed.entries
+    if closed.dropped:
+        entries = _without(run, closed.dropped, list(zip(closed.seen.values(), entries, strict=True)))
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def _close(run: Run, instance: Instance, closing: Closing, closed: _Closed) -> None:
+    entries, seen, dropped = closed
+    use, resource = instance.use, instance.resource
+    kind = use.type
+    for complete in closing.complete:
+        complete(instance, run)
+    lacking = None if resource.keys() >= closing.demands else missing(resource)
+    if lacking is not None:
+        _drop(run, instance, f"{kind} without {lacking}", dropped)
+        return
+    key = closing.key(instance, run)
+    if key is None:
+        _drop(run, instance, f"{kind} without a key", dropped)
+        return
+    instance.key = key
+    instance.key_text = f"{key[0]}|{key[1]}"
+    named = kind, key
+    if named in seen:
+        _same(run, seen[named], instance)
+        return
+    seen[named] = instance
+    url, condition = derived_address(key) if instance.is_derived else address(kind, key)
+    instance.reference["reference"] = url
+    if closing.has_own_id:
+        uuid = resource["id"] = url.removeprefix("urn:uuid:")
+        request: JsonObject = {"method": "PUT", "url": f"{kind}/{uuid}"}
+    else:
+        if "identifier" in resource:
+            _identify(resource["identifier"], key)
+        else:
+            resource["identifier"] = [{"system": key[0], "value": key[1]}]
+        write = use.write
+        if write == "create":
+            request = {"method": "POST", "url": kind, "ifNoneExist": condition}
+        else:
+            request = {"method": "PUT", "url": f"{kind}?{condition}"}
+            if write == "merge":
+                request["extension"] = [_merge(instance)]
+    entries.append({"fullUrl": url, "resource": resource, "request": request})
+
+
+def _close_mention(run: Run, instance: Instance, closed: _Closed) -> None:
+    """Add what a field only mentions: its key, address and identifier are settled, and R4 demands nothing."""
+    key, place = instance.key, instance.address
+    assert key is not None  # noqa: S101 - a mention is made with both; tells the type checker
+    assert place is not None  # noqa: S101
+    kind, (url, condition) = instance.use.type, place
+    before = closed.seen.get((kind, key))
+    if before is not None:
+        _same(run, before, instance)
+        return
+    closed.seen[kind, key] = instance
+    request = {"method": "POST", "url": kind, "ifNoneExist": condition}
+    closed.entries.append({"fullUrl": url, "resource": instance.resource, "request": request})
 
 
 def _without(run: Run, dropped: list[Instance], pairs: list[tuple[Instance, JsonObject]]) -> list[JsonObject]:
@@ -92,21 +140,6 @@ def _without(run: Run, dropped: list[Instance], pairs: list[tuple[Instance, Json
     return [entry for _, entry in pairs]
 
 
-def _request(instance: Instance, place: Address) -> JsonObject:
-    use = instance.use
-    kind, write = use.type, use.write
-    url, condition = place
-    if kind in _WITHOUT_IDENTIFIER:
-        uuid = url.removeprefix("urn:uuid:")
-        instance.resource["id"] = uuid
-        return {"method": "PUT", "url": f"{kind}/{uuid}"}
-    if write == "create":
-        return {"method": "POST", "url": kind, "ifNoneExist": condition}
-    if write == "merge":
-        return {"method": "PUT", "url": f"{kind}?{condition}", "extension": [_merge(instance)]}
-    return {"method": "PUT", "url": f"{kind}?{condition}"}
-
-
 def _merge(instance: Instance) -> JsonObject:
     """Return the extension by which the store leaves what the message does not say."""
     if not instance.cleared and not instance.weak:
@@ -116,12 +149,8 @@ def _merge(instance: Instance) -> JsonObject:
     return {"url": MERGE_EXTENSION, "extension": parts}
 
 
-def _identify(resource: JsonObject, key: Key) -> None:
+def _identify(identifiers: list[JsonObject], key: Key) -> None:
     system, value = key
-    identifiers = resource.get("identifier")
-    if identifiers is None:
-        resource["identifier"] = [{"system": system, "value": value}]
-        return
     for identifier in identifiers:
         if identifier.get("value") == value and identifier.get("system") == system:
             return
@@ -137,7 +166,7 @@ def _point(instance: Instance, url: str) -> None:
 def _same(run: Run, before: Instance, again: Instance) -> None:
     """Two segments told of one resource: one entry, and all references go to it."""
     merge(run, before.resource, again.resource, again.segment)
-    before.cleared.extend(again.cleared)
+    before.cleared = (*before.cleared, *again.cleared)
     _point(again, before.reference["reference"])
 
 

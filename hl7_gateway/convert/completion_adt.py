@@ -58,16 +58,16 @@ def encounter_status(instance: Instance, run: Run) -> None:
             status = target.code if target is not None else "unknown"
     resource["status"] = status
     if event not in _ASSERTING and status != "finished":
-        instance.weak.append("status")
+        instance.weak = (*instance.weak, "status")
     if event == "A13":
-        instance.cleared.extend(_OF_DISCHARGE)
+        instance.cleared = (*instance.cleared, *_OF_DISCHARGE)
     if event == "A12":
-        instance.cleared.append(_OF_TRANSFER)
+        instance.cleared = (*instance.cleared, _OF_TRANSFER)
     if "class" not in resource:
         # Encounter.class is required; its binding (v3 ActEncounterCode) is extensible, so a null flavor
         # says it best.
         resource["class"] = {"system": _NULL_FLAVOR, "code": "UNK", "display": "unknown"}
-        instance.weak.append("class")
+        instance.weak = (*instance.weak, "class")
 
 
 @named_completion

@@ -22,9 +22,8 @@ def provenance(instance: Instance, run: Run) -> None:
     targets: dict[str, JsonObject] = {}
     for other in run.instances:
         reference = other.reference
-        url = reference.get("reference")
-        if url is not None and url not in targets:
-            targets[url] = reference
+        if reference:
+            targets[reference["reference"]] = reference
     if targets:
         resource["target"] = list(targets.values())
     resource["recorded"] = run.received.isoformat()

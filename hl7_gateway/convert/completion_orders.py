@@ -33,7 +33,7 @@ def order(instance: Instance, run: Run) -> None:
     elif not is_reported:
         resource.setdefault("status", "unknown")
         if instance.use.write == "merge":
-            instance.weak.extend(("status", "intent"))
+            instance.weak = (*instance.weak, "status", "intent")
     if "occurrenceTiming" in resource and "occurrenceDateTime" in resource:
         # Two forms of one element: the pattern of TQ1 (ORC-7, OBR-27) says more than the requested time.
         moment = resource.pop("occurrenceDateTime")
@@ -58,17 +58,18 @@ def report(instance: Instance, _run: Run) -> None:
 def observation(instance: Instance, run: Run) -> None:
     """What the OBR says holds for its OBX: time (unless OBX-14), specimen (if one), parent result."""
     resource = instance.resource
-    resource.setdefault("status", "unknown")
+    if "status" not in resource:
+        resource["status"] = "unknown"
     if "code" not in resource and (resource.keys() & _VALUES or "component" in resource):
         resource["code"] = ABSENT
     parent = instance.links.get("report")
     if parent is not None:
-        if not any(name in resource for name in _EFFECTIVE):
+        if "effectiveDateTime" not in resource and "effectivePeriod" not in resource:
             for name in _EFFECTIVE:
                 if name in parent.resource:
                     resource[name] = parent.resource[name]
-        specimens = parent.resource.get("specimen", ())
-        if "specimen" not in resource and len(specimens) == 1:
+        specimens = parent.resource.get("specimen")
+        if specimens is not None and len(specimens) == 1 and "specimen" not in resource:
             resource["specimen"] = specimens[0]
         organism = parent.links.get("parent_result")
         if organism is not None:

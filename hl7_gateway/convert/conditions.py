@@ -10,14 +10,16 @@ from collections.abc import Callable
 
 from hie.core.errors import ConfigurationError
 from hl7_gateway.convert.run import Run
-from hl7_gateway.er7.message import Repetition, Segment
+from hl7_gateway.er7.message import NULL, Repetition, Segment
 
 Condition = Callable[[Segment, Run], bool]
 Where = Callable[[Repetition], bool]
 
 _conditions: dict[str, Condition] = {}
 _wheres: dict[str, Where] = {}
+_needs: dict[str, int] = {}
 
+_NO_VALUE = frozenset({"", NULL})
 _VALUED = re.compile(r"(not_)?valued_([A-Z][A-Z0-9]{2})-([0-9]+)(?:\.([0-9]+))?")
 
 
@@ -25,6 +27,16 @@ def named_condition(function: Condition) -> Condition:
     """Register a condition under its function's name."""
     _conditions[function.__name__] = function
     return function
+
+
+def condition_on(field: int) -> Callable[[Condition], Condition]:
+    """Register a condition under its function's name that cannot hold unless `field` is filled."""
+
+    def register(function: Condition) -> Condition:
+        _needs[function.__name__] = field
+        return named_condition(function)
+
+    return register
 
 
 def named_where(function: Where) -> Where:
@@ -44,6 +56,14 @@ def condition(name: str) -> Condition:
     return _valued(int(valued[3]), int(valued[4] or 0), is_wanted=not valued[1])
 
 
+def needed_field(name: str) -> int:
+    """Return the field without which the condition called `name` cannot hold, 0 if that cannot be said."""
+    if name in _conditions:
+        return _needs.get(name, 0)
+    valued = _VALUED.fullmatch(name)
+    return 0 if valued is None or valued[1] else int(valued[3])
+
+
 def where_condition(name: str) -> Where:
     """Return the condition on a repetition called `name`; raises ConfigurationError when there is none."""
     try:
@@ -57,6 +77,7 @@ def _valued(field: int, component: int, *, is_wanted: bool) -> Condition:
         return lambda segment, _run: bool(segment.first(field, component)) is is_wanted
 
     def field_is_valued(segment: Segment, _run: Run) -> bool:
-        return (bool(segment.raw(field)) and not segment.is_null(field)) is is_wanted
+        fields = segment.fields
+        return (field < len(fields) and fields[field] not in _NO_VALUE) is is_wanted
 
     return field_is_valued

@@ -3,7 +3,7 @@
 https://build.fhir.org/ig/HL7/v2-to-fhir/message_maps.html (ORU_R01, ORM_O01, OML_O21)
 """
 
-from hl7_gateway.convert.conditions import named_condition, named_where
+from hl7_gateway.convert.conditions import condition_on, named_condition, named_where
 from hl7_gateway.convert.run import Run
 from hl7_gateway.er7.message import Repetition, Segment
 from hl7_gateway.er7.text import part
@@ -11,16 +11,20 @@ from hl7_gateway.er7.text import part
 _TEXTS = frozenset({"TX", "FT"})
 # IG, OBX-29 NOT IN ("QST", "SCI"): what was asked or told with the order is no result.
 _ASKED = frozenset({"QST", "SCI"})
+_VALUE_TYPE, _OBSERVATION_TYPE = 2, 29
 _SPECIMEN_FIELDS = (9, 10, 14, 15, 39)
 
 
 @named_condition
 def is_result(segment: Segment, run: Run) -> bool:
     """OBX-29 NOT IN ("QST", "SCI"), and not a further line of a text."""
-    return segment.raw(29)[:3] not in _ASKED and not is_text_continued(segment, run)
+    fields = segment.fields
+    if len(fields) > _OBSERVATION_TYPE and fields[_OBSERVATION_TYPE][:3] in _ASKED:
+        return False
+    return not is_text_continued(segment, run)
 
 
-@named_condition
+@condition_on(29)
 def is_supporting_information(segment: Segment, run: Run) -> bool:
     """OBX-29 IN ("QST", "SCI")."""
     return segment.raw(29)[:3] in _ASKED and not is_text_continued(segment, run)
@@ -32,10 +36,11 @@ def begins_observation(segment: Segment, run: Run) -> bool:
     return not is_text_continued(segment, run)
 
 
-@named_condition
+@condition_on(_VALUE_TYPE)
 def is_text_continued(segment: Segment, run: Run) -> bool:
     """The OBX directly before is a TX or FT of the same code: senders cut long texts into one OBX a line."""
-    if segment.raw(2) not in _TEXTS or segment.index == 0:
+    fields = segment.fields
+    if len(fields) <= _VALUE_TYPE or fields[_VALUE_TYPE] not in _TEXTS or segment.index == 0:
         return False
     before = run.message.segments[segment.index - 1]
     return (
@@ -51,7 +56,7 @@ def is_text_continued(segment: Segment, run: Run) -> bool:
 @named_condition
 def describes_specimen(segment: Segment, _run: Run) -> bool:
     """OBR-9, OBR-10, OBR-14, OBR-15 or OBR-39 VALUED."""
-    return any(segment.raw(field) for field in _SPECIMEN_FIELDS)
+    return any(segment.fields[field] for field in _SPECIMEN_FIELDS if field < len(segment.fields))
 
 
 @named_condition

@@ -8,32 +8,32 @@ https://build.fhir.org/ig/HL7/v2-to-fhir/
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from hie.core.errors import ConfigurationError, NoMapError, RequiredFieldError, SegmentSequenceError
 from hie.core.fhir.json import JsonObject
 from hie.core.ports import Translator
 from hl7_gateway.convert import registration
-from hl7_gateway.convert.accounting import NO_RULE, Account
 from hl7_gateway.convert.bundle import Closing, close
 from hl7_gateway.convert.completion import completion
 from hl7_gateway.convert.keys import key_function
 from hl7_gateway.convert.loading import load_message_maps, load_segment_maps
 from hl7_gateway.convert.maps import MessageMap, Node, ResourceUse
 from hl7_gateway.convert.memory import Memories
-from hl7_gateway.convert.nulls import reason
 from hl7_gateway.convert.report import Report, Unmapped
+from hl7_gateway.convert.route import route
 from hl7_gateway.convert.rules import CompiledMap
 from hl7_gateway.convert.run import Frame, Run
-from hl7_gateway.convert.steps import CompiledStep
+from hl7_gateway.convert.steps import CompiledStep, Steps
 from hl7_gateway.convert.zones import in_zone_of
 from hl7_gateway.datatypes.context import Context
-from hl7_gateway.er7.message import Message, Segment
+from hl7_gateway.er7.message import Message
 from hl7_gateway.sender import Sender
 
 _WRITTEN = 7
-# MSH-1 and MSH-2 are what the reader cuts by.
-_DELIMITER_FIELDS = 2
-_ANYWHERE = frozenset({"ARV", "NTE"})
+# Sequences of segment names that a map remembers before it forgets all, and how long they may be.
+_ROUTES = 512
+_ROUTE_LENGTH = 64
 NOT_IN_STRUCTURE = "the segment has no place in the map of this message"
 
 
@@ -46,30 +46,60 @@ class Conversion:
     event: str
 
 
+class _Route(NamedTuple):
+    """Each segment's position, steps, number of its frame and whether it opens one; what should be there."""
+
+    stops: tuple[tuple[int, Steps | None, int, bool], ...]
+    lacking: str | None
+
+
 class _Compiled:
     """A message map ready to run."""
 
-    __slots__ = ("children", "required", "steps", "structure")
+    __slots__ = ("_routes", "children", "required", "steps", "structure")
 
     def __init__(self, source: MessageMap, maps: dict[str, CompiledMap]) -> None:
         self.structure = source.structure
         self.children = source.children
         self.required = tuple(name for name, node in source.children.items() if node.is_required)
-        self.steps: dict[int, tuple[CompiledStep, ...]] = {}
+        self.steps: dict[int, Steps] = {}
+        self._routes: dict[tuple[str, ...], _Route] = {}
         for node in source.children.values():
             self._compile(node, source, maps)
 
     def _compile(self, node: Node, source: MessageMap, maps: dict[str, CompiledMap]) -> None:
         try:
-            self.steps[id(node)] = tuple(
-                CompiledStep(step, source.resources, maps, node) for step in node.steps
-            )
+            steps = tuple(CompiledStep(step, source.resources, maps, node) for step in node.steps)
         except ConfigurationError as error:
             raise ConfigurationError(
                 f"Message map {source.structure}, segment {node.segment}: {error.message}"
             ) from error
+        self.steps[id(node)] = Steps(steps, node)
         for child in node.children.values():
             self._compile(child, source, maps)
+
+    def route(self, names: tuple[str, ...]) -> _Route:
+        """Return the way of a message whose segments are called `names`."""
+        known = self._routes.get(names)
+        if known is not None:
+            return known
+        stops = route(names, self.children)
+        top = {node.segment for _, node, frame, _ in stops if node is not None and not frame}
+        found = _Route(
+            tuple(
+                [
+                    (position, None if node is None else self.steps[id(node)], frame, opens)
+                    for position, node, frame, opens in stops
+                ]
+            ),
+            next((name for name in self.required if name not in top), None),
+        )
+        # A message of hundreds of segments hardly comes twice.
+        if len(names) <= _ROUTE_LENGTH:
+            if len(self._routes) >= _ROUTES:
+                self._routes.clear()
+            self._routes[names] = found
+        return found
 
 
 class Engine:
@@ -100,9 +130,10 @@ class Engine:
         DataTypeError when a resource that the message is about cannot be built; whatever else is wrong in
         it is left out and reported.
         """
-        if not message.code:
+        code = message.code
+        if not code:
             raise RequiredFieldError("MSH-9 (message type) has no value", location="MSH-9")
-        event = f"{message.code}^{message.event}"
+        event = f"{code}^{message.event}"
         compiled = self._messages.get(event)
         if compiled is None:
             raise NoMapError(
@@ -112,7 +143,7 @@ class Engine:
             raise RequiredFieldError("MSH-10 (message control ID) has no value", location="MSH-10")
         sender = in_zone_of(message.header.first(_WRITTEN).strip(), sender)
         context = Context(sender, message.version, self._translator)
-        run = Run(message, context, received, event, self._memories.of(sender, message))
+        run = Run(message, context, received, event, self._memories.of(context, message))
         _walk(run, compiled)
         bundle = close(run, self._closings)
         return Conversion(bundle, run.report, event)
@@ -128,71 +159,23 @@ class Engine:
         for use in source.resources.values():
             self._uses.append(use)
             self._closings[id(use)] = Closing(
-                tuple(completion(name) for name in use.complete), key_function(use.key)
+                use.type, tuple(completion(name) for name in use.complete), key_function(use.key)
             )
 
 
 def _walk(run: Run, compiled: _Compiled) -> None:
-    root = Frame(compiled.children, None, None)
-    frames = [root]
-    frame = root
-    for segment in _in_order(run.message.segments, compiled):
-        accepting = _accepting(frame, frames, segment.name)
-        if accepting is None:
+    segments = run.message.segments
+    stops, lacking = compiled.route(tuple([segment.name for segment in segments]))
+    frames = [run.frame]
+    for position, steps, number, opens in stops:
+        segment = segments[position]
+        if steps is None:
             reason = NOT_IN_STRUCTURE
             run.report.unmapped.append(Unmapped(segment.name, len(segment.text), reason, segment.index))
             continue
-        name = segment.name
-        node = accepting.children[name]
-        accepting.counts[name] = accepting.counts.get(name, 0) + 1
-        run.frame = accepting
-        _take(run, node, compiled.steps[id(node)], segment)
-        if node.children:
-            frame = Frame(node.children, accepting, segment)
-            frames.append(frame)
-        elif accepting is not frame:
-            frame = accepting
-    for name in compiled.required:
-        if not root.counts.get(name):
-            raise SegmentSequenceError(f"A message {run.event} without segment {name}", location=name)
-
-
-def _in_order(segments: list[Segment], compiled: _Compiled) -> list[Segment]:
-    """Return the segments, the first PID before all that is the patient's: some put it behind an order."""
-    patients = compiled.children.get("PID")
-    place = next((n for n, segment in enumerate(segments) if segment.name == "PID"), 0)
-    if patients is None or not place:
-        return segments
-    # ARV and NTE also stand in the header, before any patient.
-    begin = next(
-        (
-            n
-            for n in range(place)
-            if segments[n].name in patients.children and segments[n].name not in _ANYWHERE
-        ),
-        place,
-    )
-    return [*segments[:begin], segments[place], *segments[begin:place], *segments[place + 1 :]]
-
-
-def _accepting(frame: Frame, frames: list[Frame], name: str) -> Frame | None:
-    """Return where a segment belongs: the nearest open place, else the latest of all that takes it."""
-    nearest: Frame | None = frame
-    while nearest is not None:
-        if nearest.accepts(name):
-            return nearest
-        nearest = nearest.parent
-    # Senders put segments after groups that they should precede; they still say what they say.
-    return next((earlier for earlier in reversed(frames) if earlier.accepts(name)), None)
-
-
-def _take(run: Run, node: Node, steps: tuple[CompiledStep, ...], segment: Segment) -> None:
-    account = Account(segment)
-    fields = tuple(segment.filled())
-    taken = [(step, step.take(segment, fields, run, account)) for step in steps]
-    is_header = segment.name == "MSH"
-    account.close(fields[_DELIMITER_FIELDS:] if is_header else fields, run.report, node.unmapped or NO_RULE)
-    for field, line in account.nulls:
-        cleared = [step.clear(field, segment, made, run) for step, made in taken if made is not None]
-        told = reason([outcome for outcome in cleared if outcome is not None])
-        run.report.unmapped[line] = run.report.unmapped[line]._replace(reason=told)
+        run.frame = frame = frames[number]
+        steps.take(segment, run)
+        if opens:
+            frames.append(Frame(frame, segment))
+    if lacking is not None:
+        raise SegmentSequenceError(f"A message {run.event} without segment {lacking}", location=lacking)

@@ -9,7 +9,7 @@ from hie.core.errors import DataTypeError
 from hie.core.fhir.json import Json, JsonObject
 from hl7_gateway.convert.accounting import Account
 from hl7_gateway.convert.functions import named_function
-from hl7_gateway.convert.functions_observation import unit_reads
+from hl7_gateway.convert.observation_units import unit_reads
 from hl7_gateway.convert.roles import converted, report_dropped
 from hl7_gateway.convert.run import Run
 from hl7_gateway.datatypes import primitives

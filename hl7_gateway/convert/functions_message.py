@@ -21,7 +21,8 @@ _EVENTS = "http://terminology.hl7.org/CodeSystem/v2-0003"
 def message_type(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """MSH-9 is the activity: its event as code, the type as sent as text."""
     account.cover_repetition(_TYPE, 0, (1, 1, 1))
-    text = "^".join(part for part in (segment.first(_TYPE, n) for n in (1, 2, 3)) if part)
+    texts = [segment.first(_TYPE, component) for component in (1, 2, 3)]
+    text = "^".join([part for part in texts if part])
     activity: JsonObject = {"text": text}
     event = run.message.event
     if event:

@@ -8,24 +8,23 @@ https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-obx-to-observation.h
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final
 
 from hie.core.errors import DataTypeError
 from hie.core.fhir.json import Json, JsonObject
-from hl7_gateway.convert.accounting import WHOLE, Account, Reads, is_read_whole
+from hl7_gateway.convert.accounting import WHOLE, Account, Reads
 from hl7_gateway.convert.functions import named_function
 from hl7_gateway.convert.makers import reads_of
 from hl7_gateway.convert.memory import keep, recall
+from hl7_gateway.convert.observation_units import put_number, unit_of
 from hl7_gateway.convert.roles import report_dropped
 from hl7_gateway.convert.run import Run
 from hl7_gateway.datatypes import primitives, written_numbers
 from hl7_gateway.datatypes.context import Context
-from hl7_gateway.datatypes.cwe import cwe_codeable_concept, cwe_quantity
+from hl7_gateway.datatypes.cwe import cwe_codeable_concept
 from hl7_gateway.datatypes.registry import find
 from hl7_gateway.datatypes.sn import text_of
 from hl7_gateway.datatypes.st import whole
-from hl7_gateway.datatypes.units import joined
 from hl7_gateway.er7.message import NULL, Repetition, Segment
 from hl7_gateway.er7.text import part
 
@@ -37,7 +36,6 @@ _ATTACHMENT: Final = "https://hl7.org/fhir/5.0/StructureDefinition/extension-Obs
 _WITH_UNITS: Final = frozenset({"valueQuantity", "valueRange", "valueRatio"})
 _TEXTS: Final = frozenset({"TX", "FT"})
 _ONE: Final = (1,)
-_UNIT_PLACES: Final = 3
 _NO_UNIT: Final[tuple[JsonObject | None, Reads]] = (None, ())
 _EMPTY: Final = frozenset({"", NULL})
 _INTERPRETATIONS: Final = "InterpretationCodes"
@@ -46,14 +44,14 @@ _INTERPRETATIONS: Final = "InterpretationCodes"
 @named_function
 def observation_value(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """OBX-5 becomes value[x], or one component for each repetition (IG, OBX[Observation-Component])."""
+    if segment.fields[_KIND] == "NM" and put_number(segment, resource, run, account):
+        return
     repetitions = segment.repetitions(_VALUE)
     kind = _kind(segment)
     units = segment.repetitions(_UNITS)
-    unit = recall(run.memory, _unit, units[0], run.context) if units else _NO_UNIT
+    unit = recall(run.memory, unit_of, units[0], run.context) if units else _NO_UNIT
     if run.context.dropped:
         report_dropped(segment, _UNITS, 0, units[0], run)
-    if kind == "NM" and _put_plain(repetitions, units, unit, resource, account):
-        return
     if len(repetitions) == 1:
         _put(segment, kind, repetitions[0], 0, unit, resource, run, account)
         return
@@ -71,41 +69,6 @@ def observation_value(segment: Segment, resource: JsonObject, run: Run, account:
             components.append(component)
     if components:
         resource["component"] = components
-
-
-def _put_plain(
-    repetitions: tuple[Repetition, ...],
-    units: tuple[Repetition, ...],
-    unit_read: tuple[JsonObject | None, Reads],
-    resource: JsonObject,
-    account: Account,
-) -> bool:
-    """Put a number of digits and a point, which nearly all values are; return whether it is one."""
-    text = repetitions[0][0][0]
-    if repetitions != (((text,),),) or not (text.isascii() and text.replace(".", "", 1).isdigit()):
-        return False
-    unit, reads = unit_read
-    account.cover(_VALUE)
-    if unit is None:
-        resource["valueQuantity"] = {"value": Decimal(text)}
-        return True
-    resource["valueQuantity"] = {"value": Decimal(text), **unit}
-    if len(units) == 1:
-        account.cover(_UNITS, reads)
-    else:
-        account.cover_repetition(_UNITS, 0, reads)
-    return True
-
-
-def unit_reads(repetition: Repetition) -> Reads:
-    """Return what is read of a unit: code, text and system, with the halves of a power as one of them."""
-    halves = len(repetition) - len(joined(repetition)) if len(repetition) > 1 else 0
-    reads = (1,) * (_UNIT_PLACES + halves)
-    return WHOLE if is_read_whole(repetition, reads) else reads
-
-
-def _unit(repetition: Repetition, context: Context) -> tuple[JsonObject | None, Reads]:
-    return cwe_quantity(repetition, context), unit_reads(repetition)
 
 
 def _kind(segment: Segment) -> str:
@@ -170,8 +133,8 @@ def _cover(account: Account, segment: Segment, field: int, number: int, reads: R
 @named_function
 def value_type(segment: Segment, _resource: JsonObject, _run: Run, account: Account) -> None:
     """OBX-2 is the type of value[x], if it is one that value[x] knows."""
-    if segment.raw(_KIND) in _BUILDERS:
-        account.cover(_KIND)
+    if segment.fields[_KIND] in _BUILDERS:
+        account.whole.add(_KIND)
     elif _kind(segment) in _BUILDERS:
         account.cover_repetition(_KIND, 0, _ONE)
 
@@ -182,23 +145,25 @@ def link_to_parents(_segment: Segment, resource: JsonObject, run: Run, _account:
     instance = run.instances[-1]
     if instance.resource is not resource:
         return
+    find, links = run.frame.find, instance.links
     for name in ("report", "order"):
-        other = run.frame.find(name)
-        if other is not None:
-            instance.links.setdefault(name, other)
+        other = find(name)
+        if other is not None and name not in links:
+            links[name] = other
 
 
 @named_function
 def reference_range(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """OBX-7 is the text of a reference range, with low and high where it says no more than these two."""
-    place = (_RANGES, f"{segment.raw(_RANGE)}{segment.delimiters.field}{segment.raw(_UNITS)}")
+    fields = segment.fields
+    place = (_RANGES, f"{fields[_RANGE]}{segment.delimiters.field}{fields[_UNITS]}")
     entry: JsonObject | None = run.memory.get(place)
     if entry is None:
         entry = _range_entry(segment, run)
         if entry is None:
             return
         keep(run.memory, place, entry)
-    account.cover(_RANGE)
+    account.whole.add(_RANGE)
     components = resource.get("component")
     if components is None:
         resource["referenceRange"] = [entry.copy()]
@@ -218,7 +183,7 @@ def _range_entry(segment: Segment, run: Run) -> JsonObject | None:
         return None
     low, high = written_numbers.bounds(text)
     units = segment.repetitions(_UNITS) if low is not None or high is not None else ()
-    unit = (recall(run.memory, _unit, units[0], run.context)[0] if units else None) or {}
+    unit = (recall(run.memory, unit_of, units[0], run.context)[0] if units else None) or {}
     run.context.dropped.clear()  # reported with the value
     entry: JsonObject = {}
     if low is not None:

@@ -26,6 +26,7 @@ _PARENT_READS: Final[Reads] = (1, 1)
 _BUSINESS_EVENT: Final = "http://hl7.org/fhir/StructureDefinition/businessEvent"
 _CONTROL_STATUS: Final = "OrderControlCode[ServiceRequest.status]"
 _RESULT_STATUS: Final = "ObservationResultStatusCodesInterpretation"
+_STATUSES_THAT_SAY_MORE: Final = frozenset({"N", "X"})
 _TQ_PRIORITY: Final = find("TQ_priority")
 _PRIORITY: Final = find("CWE_priority")
 _PLACER: Final = find("EI_PlacerIdentifier")
@@ -133,10 +134,16 @@ def report_status(segment: Segment, resource: JsonObject, run: Run, account: Acc
 @named_function
 def observation_status(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """OBX-11 is the status; "X" stays beside it, "N" says why there is no value (IG, OBX[Observation])."""
+    raw = segment.fields[11]
+    plain = None if raw in _STATUSES_THAT_SAY_MORE else run.context.translator.translate(_RESULT_STATUS, raw)
+    if plain is not None and raw.isalnum():
+        account.whole.add(11)
+        resource["status"] = plain.code
+        return
     code = segment.first(11).strip()
     if not code:
         return
-    if segment.raw(11) == code:
+    if raw == code:
         account.cover(11)
     else:
         account.cover_repetition(11, 0, _ONE)

@@ -40,7 +40,12 @@ def derived(instance: Instance, run: Run, *parts: str) -> Key:
     The value is a name-based UUID: parts may hold names or numbers of people, which an identifier must not
     show. Namespace and parts are its name, so that it also serves as the resource's `urn:uuid:`.
     """
-    system = run.sender.system(instance.use.type)
+    kind, known = instance.use.type, run.context.known
+    place = ("namespace", kind)
+    system: str | None = known.get(place)
+    if system is None:
+        system = run.sender.system(kind)
+        run.context.keep(place, system)
     instance.is_derived = True
     return system, name_uuid(IDENTIFIERS, "\x1f".join((system, *parts)))
 
@@ -53,10 +58,7 @@ def key_text(key: Key | None) -> str:
 def linked(instance: Instance, name: str) -> str:
     """Return the key of the resource `name` that this one refers to, "" without one."""
     other = instance.links.get(name)
-    if other is None or other.key is None:
-        return ""
-    system, value = other.key
-    return f"{system}|{value}"
+    return "" if other is None else other.key_text
 
 
 def given(instance: Instance) -> Key | None:

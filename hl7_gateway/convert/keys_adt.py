@@ -196,8 +196,9 @@ def coverage(instance: Instance, run: Run) -> Key:
 def _said(instance: Instance) -> str:
     """Return the code of the resource as text: the field that its map reads it from is field 3."""
     segment = instance.segment
-    code = segment.first(3) or segment.first(3, 2) or segment.raw(4) or segment.first(1)
-    return f"{segment.name}|{code}|{segment.first(3, 3)}"
+    first = segment.first
+    code = first(3) or first(3, 2) or segment.raw(4) or first(1)
+    return f"{segment.name}|{code}|{first(3, 3)}"
 
 
 def _type(identifier: JsonObject) -> str:

@@ -64,16 +64,18 @@ def observation(instance: Instance, run: Run) -> Key:
     snapshot of the visit finds it.
     """
     segment = instance.segment
-    if segment.raw(_OBSERVATION_INSTANCE) and segment.first(_OBSERVATION_INSTANCE):
+    if len(segment.fields) > _OBSERVATION_INSTANCE and segment.first(_OBSERVATION_INSTANCE):
         own = given(instance)
         if own is not None:
             return own
-    whose = linked(instance, "report") or linked(instance, "order")
-    specimen = linked(instance, "specimen")
+    links = instance.links
+    parent = links.get("report")
+    whose = parent.key_text if parent is not None and parent.key_text else linked(instance, "order")
+    specimen = linked(instance, "specimen") if "specimen" in links else ""
     if not whose:
         when = instance.resource.get("effectiveDateTime", "")
         whose = f"{linked(instance, 'patient')}|{linked(instance, 'encounter')}|{when}"
-    said = f"{_code(instance.resource)}|{segment.raw(_SUB_ID)}"
+    said = f"{_code(instance.resource)}|{segment.fields[_SUB_ID] if len(segment.fields) > _SUB_ID else ''}"
     return derived(instance, run, whose, specimen, said, str(_turn(run, whose, specimen, said)))
 
 

@@ -19,7 +19,7 @@ from hl7_gateway.convert.mentions import MENTIONABLE, Mention, mention_of, refer
 from hl7_gateway.convert.places import store_at
 from hl7_gateway.convert.run import Run
 from hl7_gateway.datatypes.context import Context
-from hl7_gateway.datatypes.registry import Convert, DataType, find
+from hl7_gateway.datatypes.registry import Convert, DataType, OfText, find
 from hl7_gateway.er7.message import Repetition, Segment
 from hl7_gateway.er7.text import lift
 
@@ -27,13 +27,22 @@ Prepare = Callable[[Repetition, Context], Any]
 Realize = Callable[[Any, Segment, Run], Json]
 
 
+def copied(value: Any, _segment: Segment, _run: Run) -> Json:
+    """Return a copy of a value that other messages share, so that rules may add to it."""
+    return value.copy() if type(value) is dict else value
+
+
 class Maker(NamedTuple):
-    """`prepare` gives None when there is nothing to say; `recurs` says that its results are worth keeping."""
+    """`prepare` gives None when there is nothing to say; `recurs` says that its results are worth keeping.
+
+    Without `realize` a value goes into the Bundle as it is.
+    """
 
     prepare: Prepare
-    realize: Realize
+    realize: Realize | None
     reads: Reads
     recurs: bool
+    of_text: OfText | None = None
 
 
 def maker(rule: Rule) -> Maker:
@@ -81,13 +90,11 @@ def _converted(rule: Rule) -> Maker:
     reads = reads_of(datatype)
     if rule.refer:
         return _reference(rule.refer, convert, reads)
-    if rule.function.partition("_")[2] in RECURRING:
-        return Maker(convert, _own, reads, recurs=True)
-    return Maker(convert, _own, reads, recurs=False)
-
-
-def _own(value: Any, _segment: Segment, _run: Run) -> Json:
-    return dict(value) if type(value) is dict else value
+    made = rule.function.partition("_")[2]
+    # FHIR's primitive types begin with a small letter; a code that is mapped is one of a short list.
+    realize = None if made[0].islower() else copied
+    recurs = made in RECURRING or (made == "code" and bool(rule.concept_map))
+    return Maker(convert, realize, reads, recurs, datatype.of_text)
 
 
 def _reference(kind: str, convert: Convert, reads: Reads) -> Maker:
@@ -103,7 +110,9 @@ def _reference(kind: str, convert: Convert, reads: Reads) -> Maker:
             return tuple([mention_of(kind, part, context.sender) for part in content])
         return None
 
-    return Maker(mentions, lambda found, segment, run: refer(run, found, segment), reads, recurs=True)
+    # One mention for all the rules that read the same words: the Bundle then sees that it is the same.
+    known = _known_to_sender(mentions, kind, convert)
+    return Maker(known, lambda found, segment, run: refer(run, found, segment), reads, recurs=True)
 
 
 def _element(rules: tuple[Rule, ...]) -> Maker:
@@ -130,7 +139,7 @@ def _element(rules: tuple[Rule, ...]) -> Maker:
     def realize(prepared: list[tuple[Any, ...]], segment: Segment, run: Run) -> Json:
         element: JsonObject = {}
         for store, realize_part, value in prepared:
-            store(element, realize_part(value, segment, run))
+            store(element, value if realize_part is None else realize_part(value, segment, run))
         return element
 
     return Maker(prepare, realize, reads, all(part.recurs for part in made))
@@ -148,17 +157,18 @@ def _with_default(made: Maker, default: JsonObject) -> Maker:
                     value[name] = anew()
         return value
 
-    return made._replace(prepare=prepare)
+    return made._replace(prepare=prepare, of_text=None)
 
 
 def _of_component(made: Maker, component: int) -> Maker:
     """Take a component, its sub-components as the components of a repetition."""
     index = component - 1
+    make = _known_to_sender(made.prepare, made.prepare) if made.recurs else made.prepare
 
     def prepare(repetition: Repetition, context: Context) -> Any:
         if index >= len(repetition):
             return None
-        value = made.prepare(lift(repetition[index]), context)
+        value = make(lift(repetition[index]), context)
         if context.dropped:
             context.dropped[:] = [(component, reason) for _, reason in context.dropped]
         return value
@@ -170,4 +180,20 @@ def _of_component(made: Maker, component: int) -> Maker:
         else next((n for n, read in enumerate(made.reads) if not read), len(made.reads))
     )
     reads = (*(0,) * index, known)
-    return made._replace(prepare=prepare, reads=reads)
+    # The field comes again less often than one of its components: PV1-20 is a class and a date.
+    return made._replace(prepare=prepare, reads=reads, recurs=False, of_text=None)
+
+
+def _known_to_sender(make: Prepare, *name: Any) -> Prepare:
+    """Return `make` that remembers what it made for the sender, if nothing was dropped; `name` is its own."""
+
+    def recall(repetition: Repetition, context: Context) -> Any:
+        place = (*name, repetition, context.version)
+        value = context.known.get(place)
+        if value is None:
+            value = make(repetition, context)
+            if value is not None and not context.dropped:
+                context.keep(place, value)
+        return value
+
+    return recall

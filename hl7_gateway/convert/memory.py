@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hl7_gateway.datatypes.context import Context
-from hl7_gateway.er7.delimiters import Delimiters
 from hl7_gateway.er7.message import Message, Repetition
 from hl7_gateway.sender import Sender
 
 RECURRING: Final = frozenset({"CodeableConcept", "Coding", "Organization"})
+
+# A resource of such a type is the same thing in many messages: what a rule makes for it, it makes again.
+RECURRING_RESOURCES: Final = frozenset({"Location", "Organization"})
 
 # Results held for one way of writing before all of them are forgotten (about 1 kB each), and ways of writing.
 LIMIT: Final = 2048
@@ -31,17 +33,23 @@ class Memories:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._memories: dict[tuple[Sender, str, Delimiters, str], Memory] = {}
+        self._memories: dict[tuple[Sender, str, str, str, str], Memory] = {}
 
-    def of(self, sender: Sender, message: Message) -> Memory:
-        """Return the memory for messages of `sender` that are written as `message` is.
+    def of(self, context: Context, message: Message) -> Memory:
+        """Return the memory for messages of a sender and version that are written as `message` is.
 
         The same text says something else with other delimiters, in another version or character set.
         """
-        place = (sender, message.version, message.delimiters, message.charset)
-        if len(self._memories) >= MEMORIES and place not in self._memories:
-            self._memories.clear()
-        return self._memories.setdefault(place, {})
+        delimiters = message.delimiters
+        # The delimiters are what MSH-1 and MSH-2 say; their own hash takes longer.
+        written = delimiters.encoding_characters
+        place = (context.sender, context.version, delimiters.field, written, message.charset)
+        memory = self._memories.get(place)
+        if memory is None:
+            if len(self._memories) >= MEMORIES:
+                self._memories.clear()
+            memory = self._memories[place] = {}
+        return memory
 
 
 def keep(memory: Memory, place: tuple[int, Repetition | str], value: Any) -> None:

@@ -80,7 +80,7 @@ def refer(run: Run, mentions: tuple[Mention, ...], segment: Segment) -> JsonObje
         else:
             # A Reference with a display of its own shares the target's address when the Bundle is closed.
             reference = {"reference": address_of.full_url, "display": display}
-            known.aliases.append(reference)
+            known.aliases = (*known.aliases, reference)
     return reference
 
 

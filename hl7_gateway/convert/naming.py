@@ -6,6 +6,7 @@ https://www.rfc-editor.org/rfc/rfc4122#section-4.3
 
 from functools import lru_cache
 from hashlib import sha1
+from operator import itemgetter
 from typing import NamedTuple
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -16,11 +17,14 @@ FULL_URLS: UUID = uuid5(NAMESPACE_URL, "http://hl7.org/fhir/R4/bundle.html#Bundl
 # The variant bits of RFC 4122 (10xx) laid over the ninth byte's first hexadecimal digit.
 _VARIANT = dict(zip("0123456789abcdef", "89ab89ab89ab89ab", strict=True))
 
+# What of a hash's hexadecimal digits stands in a UUID; version and variant take the place of two others.
+_PARTS = itemgetter(slice(8), slice(8, 12), slice(13, 16), 16, slice(17, 20), slice(20, 32))
+
 IDENTIFIERS: UUID = NAMESPACE_URL
 """The namespace of derived identifiers."""
 
-# By identity: a UUID computes its octets, and its hash, anew each time.
-_OCTETS = {id(each): each.bytes for each in (FULL_URLS, IDENTIFIERS)}
+# Hashes begun with a namespace, by its identity: a UUID computes its octets, and its own hash, each time.
+_BEGUN = {id(each): sha1(each.bytes, usedforsecurity=False) for each in (FULL_URLS, IDENTIFIERS)}
 
 Key = tuple[str, str]
 """A business identifier: system and value."""
@@ -33,7 +37,6 @@ class Address(NamedTuple):
     condition: str
 
 
-@lru_cache(maxsize=16384)
 def address(kind: str, key: Key) -> Address:
     """Return the address of a resource; the same kind and key have the same in every Bundle."""
     name = name_uuid(FULL_URLS, f"{kind}|{key[0]}|{key[1]}")
@@ -47,14 +50,17 @@ def search_value(key: Key) -> str:
 
 def name_uuid(namespace: UUID, name: str) -> str:
     """Return the text of ``uuid.uuid5(namespace, name)`` in a quarter of its time; each resource needs it."""
-    octets = _OCTETS.get(id(namespace)) or namespace.bytes
-    text = sha1(octets + name.encode(), usedforsecurity=False).hexdigest()
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+    begun = _BEGUN.get(id(namespace))
+    hashed = sha1(namespace.bytes, usedforsecurity=False) if begun is None else begun.copy()
+    hashed.update(name.encode())
+    low, middle, high, variant, clock, node = _PARTS(hashed.hexdigest())
+    return f"{low}-{middle}-5{high}-{_VARIANT[variant]}{clock}-{node}"
 
 
-def derived_address(key: Key) -> Address:
+def derived_address(key: Key) -> tuple[str, str]:
     """Return the address of a resource whose key is derived: its value is a name-based UUID already."""
-    return Address(f"urn:uuid:{key[1]}", f"identifier={_system(key[0])}%7C{key[1]}")
+    system, value = key
+    return f"urn:uuid:{value}", f"identifier={_system(system)}%7C{value}"
 
 
 @lru_cache(maxsize=4096)

@@ -54,6 +54,16 @@ def _setting(names: list[str]) -> Store:
             target[last] = value
 
         return set_here
+    if len(parents) == 1:
+        (parent,) = parents
+
+        def set_in_parent(target: JsonObject, value: Json) -> None:
+            if parent in target:
+                target[parent][last] = value
+            else:
+                target[parent] = {last: value}
+
+        return set_in_parent
 
     def set_below(target: JsonObject, value: Json) -> None:
         for name in parents:
@@ -65,6 +75,17 @@ def _setting(names: list[str]) -> Store:
 
 def _appending(names: list[str]) -> Store:
     *parents, last = names
+    if not parents:
+
+        def append_here(target: JsonObject, value: Json) -> None:
+            if isinstance(value, list):
+                target.setdefault(last, []).extend(value)
+            elif last in target:
+                target[last].append(value)
+            else:
+                target[last] = [value]
+
+        return append_here
 
     def append(target: JsonObject, value: Json) -> None:
         for name in parents:

@@ -5,11 +5,11 @@ reference to one is a dictionary that every referring element shares and that ge
 resource's key is known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime
 
 from hie.core.fhir.json import JsonObject
-from hl7_gateway.convert.maps import Node, ResourceUse
+from hl7_gateway.convert.maps import ResourceUse
 from hl7_gateway.convert.memory import Memory
 from hl7_gateway.convert.naming import Address, Key
 from hl7_gateway.convert.report import Report
@@ -20,65 +20,46 @@ from hl7_gateway.er7.message import Message, Segment
 class Instance:
     """One resource of the Bundle."""
 
-    __slots__ = (
-        "address",
-        "aliases",
-        "cleared",
-        "is_derived",
-        "key",
-        "links",
-        "ordinal",
-        "reference",
-        "resource",
-        "segment",
-        "source",
-        "use",
-        "weak",
-    )
+    # Most resources keep these.
+    address: Address | None = None
+    source: JsonObject | None = None
+    aliases: tuple[JsonObject, ...] = ()
+    cleared: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+    key: Key | None = None
+    key_text = ""
+    """The key as one part of another, when there is one."""
+    is_derived = False
 
-    def __init__(self, use: ResourceUse, segment: Segment, ordinal: int) -> None:
-        """Begin the resource at `segment`, which is the `ordinal`th (from 1) of its kind in this message."""
+    def __init__(self, use: ResourceUse, segment: Segment, ordinal: int, resource: JsonObject) -> None:
+        """Begin `resource` at `segment`, which is the `ordinal`th (from 1) of its kind in this message."""
         self.use = use
-        self.resource: JsonObject = {"resourceType": use.type}
+        self.resource = resource
         self.segment = segment
         self.ordinal = ordinal
-        self.address: Address | None = None
-        self.source: JsonObject | None = None
         self.reference: JsonObject = {}
-        self.aliases: list[JsonObject] = []
-        self.cleared: list[str] = []
-        self.weak: list[str] = []
-        self.key: Key | None = None
-        self.is_derived = False
         self.links: dict[str, Instance] = {}
 
 
 class Frame:
-    """A place of the message: the segments that may come below it and the resources visible there."""
+    """A place of the message and the resources visible there."""
 
-    __slots__ = ("children", "counts", "instances", "parent", "segment")
+    __slots__ = ("_scopes", "instances", "segment")
 
-    def __init__(self, children: dict[str, Node], parent: "Frame | None", segment: Segment | None) -> None:
+    def __init__(self, parent: "Frame | None", segment: Segment | None) -> None:
         """Open a place below `parent`, at `segment`."""
-        self.children = children
-        self.parent = parent
         self.segment = segment
-        self.counts: dict[str, int] = {}
         self.instances: dict[str, Instance] = {}
-
-    def accepts(self, name: str) -> bool:
-        """Whether one more segment `name` may come here."""
-        node = self.children.get(name)
-        return node is not None and (not node.limit or self.counts.get(name, 0) < node.limit)
+        # What is visible here, the nearest first.
+        self._scopes: tuple[dict[str, Instance], ...] = (
+            (self.instances,) if parent is None else (self.instances, *parent._scopes)  # noqa: SLF001 - a Frame
+        )
 
     def find(self, name: str) -> Instance | None:
         """Return the resource called `name` that is visible here: the nearest one."""
-        frame: Frame | None = self
-        while frame is not None:
-            found = frame.instances.get(name)
-            if found is not None:
-                return found
-            frame = frame.parent
+        for instances in self._scopes:
+            if name in instances:
+                return instances[name]
         return None
 
 
@@ -86,6 +67,7 @@ class Run:
     """The state of one conversion."""
 
     __slots__ = (
+        "_named",
         "context",
         "counts",
         "event",
@@ -115,13 +97,18 @@ class Run:
         self.instances: list[Instance] = []
         self.mentions: dict[tuple[str, Key], Instance] = {}
         self.counts: dict[str, int] = {}
-        self.frame: Frame = Frame({}, None, None)
+        self._named: dict[str, list[Instance]] = {}
+        self.frame: Frame = Frame(None, None)
 
     def begin(self, use: ResourceUse, segment: Segment) -> Instance:
         """Return a new resource in this Bundle."""
-        ordinal = self.counts.get(use.name, 0) + 1
-        self.counts[use.name] = ordinal
-        instance = Instance(use, segment, ordinal)
+        named, name = self._named, use.name
+        if name in named:
+            alike = named[name]
+        else:
+            alike = named[name] = []
+        instance = Instance(use, segment, len(alike) + 1, {"resourceType": use.type})
+        alike.append(instance)
         self.instances.append(instance)
         return instance
 
@@ -129,8 +116,7 @@ class Run:
         self, use: ResourceUse, segment: Segment, source: JsonObject, key: Key, address: Address
     ) -> Instance:
         """Return a resource new in this Bundle that is a copy of `source`, under a key known beforehand."""
-        instance = Instance(use, segment, 1)
-        instance.resource = source.copy()
+        instance = Instance(use, segment, 1, source.copy())
         instance.source = source
         instance.key = key
         instance.address = address
@@ -139,14 +125,6 @@ class Run:
         self.mentions[use.type, key] = instance
         return instance
 
-    def in_closing_order(self) -> list[Instance]:
-        """Return all resources; Provenance speaks of the others, so it comes when they are closed."""
-        others: list[Instance] = []
-        last: list[Instance] = []
-        for instance in self.instances:
-            (last if instance.use.type == "Provenance" else others).append(instance)
-        return others + last
-
-    def named(self, name: str) -> Iterator[Instance]:
+    def named(self, name: str) -> Sequence[Instance]:
         """Return the resources called `name` in order."""
-        return (instance for instance in self.instances if instance.use.name == name)
+        return self._named.get(name, ())

@@ -3,22 +3,41 @@
 https://build.fhir.org/ig/HL7/v2-to-fhir/message_maps.html (the column "References").
 """
 
+from itertools import compress, count
+from typing import NamedTuple
+
 from hie.core.errors import ConfigurationError
-from hl7_gateway.convert.accounting import Account
+from hl7_gateway.convert.accounting import NO_RULE, Account
 from hl7_gateway.convert.conditions import condition
 from hl7_gateway.convert.maps import Node, ResourceUse, Step
-from hl7_gateway.convert.nulls import Outcome
+from hl7_gateway.convert.nulls import Outcome, reason
 from hl7_gateway.convert.places import Store, store_at
 from hl7_gateway.convert.report import Unmapped
-from hl7_gateway.convert.rules import CompiledMap, all_of
+from hl7_gateway.convert.rules import CompiledMap, Plan, all_of, needed_fields
 from hl7_gateway.convert.run import Instance, Run
 from hl7_gateway.er7.message import Segment
+
+# MSH-1 and MSH-2 are what the reader cuts by.
+_DELIMITER_FIELDS = 2
+# Patterns of filled fields that a place remembers before it forgets all.
+_PLANS = 512
 
 
 class CompiledStep:
     """One step ready to run."""
 
-    __slots__ = ("_begins_if_none", "_is_new", "_map", "_name", "_refer", "_referred", "_use", "_when")
+    __slots__ = (
+        "_begins_if_none",
+        "_is_new",
+        "_map",
+        "_name",
+        "_needs",
+        "_plain_refer",
+        "_refer",
+        "_referred",
+        "_use",
+        "when",
+    )
 
     def __init__(
         self, step: Step, resources: dict[str, ResourceUse], maps: dict[str, CompiledMap], node: Node
@@ -39,20 +58,25 @@ class CompiledStep:
             raise ConfigurationError(
                 f"segment map `{step.map}` makes {self._map.resource}, not {self._use.type}"
             )
-        self._when = all_of([condition(name) for name in step.when])
+        self.when = all_of([condition(name) for name in step.when])
+        self._needs = needed_fields(step.when)
         for _, other in (*self._use.refer, *step.refer, *step.referred):
             if other not in resources:
                 raise ConfigurationError(f"there is no resource `{other}` to refer to")
         own = {path for path, _ in step.refer}
         pairs = (*(pair for pair in self._use.refer if pair[0] not in own), *step.refer)
         self._refer = _grouped(pairs)
+        # Most refer by elements of the resource itself, each to one kind of resource.
+        is_plain = all(path.isalnum() for path, _ in pairs) and len(dict(pairs)) == len(pairs)
+        self._plain_refer = pairs if is_plain else None
         self._referred = tuple((store_at(path), other) for path, other in step.referred)
 
-    def take(self, segment: Segment, fields: tuple[int, ...], run: Run, account: Account) -> Instance | None:
-        """Do the step for `segment`; return the resource that it filled, None if it was not to be done."""
-        when = self._when
-        if when is not None and not when(segment, run):
-            return None
+    def plan(self, fields: tuple[int, ...], index: int) -> Plan | None:
+        """Return what the map does with a segment at `index` of these filled fields, None if nothing."""
+        return self._map.plan(fields, index) if self._needs.issubset(fields) else None
+
+    def take(self, plan: Plan, segment: Segment, run: Run, account: Account) -> Instance | None:
+        """Do the step for `segment`; return the resource that it filled, None if there is none to add to."""
         frame = run.frame
         if self._is_new:
             instance = self._begin(run, segment)
@@ -65,9 +89,9 @@ class CompiledStep:
                 run.report.unmapped.append(Unmapped(segment.name, len(segment.text), reason, segment.index))
                 return None
             instance = found
-        self._map.apply(segment, fields, instance.resource, run, account)
+        self._map.apply(plan, segment, instance.resource, run, account)
         for store, other in self._referred:
-            target = frame.find(other)
+            target = instance.links.get(other) or frame.find(other)
             if target is not None:
                 store(target.resource, instance.reference)
         return instance
@@ -83,7 +107,7 @@ class CompiledStep:
         if write == "update":
             return Outcome(kind, is_replaced=True)
         paths = nulls.paths(field, segment, run)
-        instance.cleared.extend(paths)
+        instance.cleared = (*instance.cleared, *paths)
         return Outcome(kind, paths, not paths and nulls.is_replaced(field, segment, instance.resource))
 
     def _begin(self, run: Run, segment: Segment) -> Instance:
@@ -91,6 +115,13 @@ class CompiledStep:
         frame = run.frame
         frame.instances[self._name] = instance
         find, links, resource = frame.find, instance.links, instance.resource
+        if self._plain_refer is not None:
+            for element, name in self._plain_refer:
+                other = find(name)
+                if other is not None and other is not instance:
+                    links[name] = other
+                    resource[element] = other.reference
+            return instance
         for store, others in self._refer:
             for name in others:
                 other = find(name)
@@ -99,6 +130,62 @@ class CompiledStep:
                     store(resource, other.reference)
                     break
         return instance
+
+
+class SegmentPlan(NamedTuple):
+    """What the steps of a place come to for given filled fields, and the fields to be accounted for."""
+
+    steps: tuple[tuple[CompiledStep, Plan], ...]
+    fields: tuple[int, ...]
+
+
+class Steps:
+    """The steps of one place of a message map, and for each pattern of filled fields what they come to."""
+
+    __slots__ = ("_is_header", "_plans", "_reason", "_steps")
+
+    def __init__(self, steps: tuple[CompiledStep, ...], node: Node) -> None:
+        """Take the steps of `node` in order."""
+        self._steps = steps
+        self._plans: dict[tuple[tuple[int, ...], int], SegmentPlan] = {}
+        self._is_header = node.segment == "MSH"
+        self._reason = node.unmapped or NO_RULE
+
+    def take(self, segment: Segment, run: Run) -> None:
+        """Do the steps for `segment`, and add to the report what none of them has read."""
+        # The name is the first of the texts, so the pattern begins with 0.
+        pattern = (tuple(compress(count(), segment.fields)), segment.index)
+        plan = self._plans.get(pattern)
+        if plan is None:
+            plan = self._plan(pattern)
+        account = Account(segment)
+        steps, fields = plan
+        taken: list[tuple[CompiledStep, Instance]] = []
+        for step, part in steps:
+            when = step.when
+            if when is None or when(segment, run):
+                instance = step.take(part, segment, run, account)
+                if instance is not None:
+                    taken.append((step, instance))
+        if not account.whole.issuperset(fields):
+            account.close(fields, run.report, self._reason)
+        for field, line in account.nulls:
+            cleared = [step.clear(field, segment, made, run) for step, made in taken]
+            told = reason([outcome for outcome in cleared if outcome is not None])
+            run.report.unmapped[line] = run.report.unmapped[line]._replace(reason=told)
+
+    def _plan(self, pattern: tuple[tuple[int, ...], int]) -> SegmentPlan:
+        (_, *filled), index = pattern
+        fields = tuple(filled)
+        planned = [(step, step.plan(fields, index)) for step in self._steps]
+        plan = SegmentPlan(
+            tuple([(step, plan) for step, plan in planned if plan is not None]),
+            fields[_DELIMITER_FIELDS:] if self._is_header else fields,
+        )
+        if len(self._plans) >= _PLANS:
+            self._plans.clear()
+        self._plans[pattern] = plan
+        return plan
 
 
 def _grouped(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[Store, tuple[str, ...]], ...]:

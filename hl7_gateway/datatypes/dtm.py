@@ -8,7 +8,7 @@ HL7 v2.8 2.A.22 DTM; https://hl7.org/fhir/R4/datatypes.html#dateTime
 """
 
 import re
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from functools import lru_cache
 
 from hie.core.errors import DataTypeError
@@ -32,19 +32,29 @@ _TM = re.compile(r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(\.[0-9]{1,6})?)?)?\Z
 _DEGREES = {"Y": 4, "L": 7, "D": 10}
 _DEGREES_OF_TIME = frozenset({*_DEGREES, "H", "M", "S"})
 _DATE = 10
+_PLAIN_DATE, _PLAIN_TIME, _PLAIN_TIME_WITH_OFFSET = (
+    len("YYYYMMDD"),
+    len("YYYYMMDDHHMMSS"),
+    len("YYYYMMDDHHMMSS+ZZZZ"),
+)
+_PLAIN_SIZES = frozenset({_PLAIN_DATE, _PLAIN_TIME, _PLAIN_TIME_WITH_OFFSET})
 # FHIR takes offsets up to 14:00.
 _OFFSET_MINUTES_MAX = 14 * 60
 
 
-@datatype("DTM_dateTime", uses=(1,))
-@datatype("DT_dateTime", uses=(1,))
+def _of_text(text: str, ctx: Context) -> str | None:
+    return date_time(text, ctx.sender.zone)
+
+
+@datatype("DTM_dateTime", uses=(1,), of_text=_of_text)
+@datatype("DT_dateTime", uses=(1,), of_text=_of_text)
 def dtm_datetime(rep: Repetition, ctx: Context) -> str | None:
     """Return a FHIR dateTime; raises DataTypeError for text that is no point in time."""
     text = part(rep, 1)
     return date_time(text, ctx.sender.zone) if text else None
 
 
-@datatype("TS_dateTime", uses=(1, 2))
+@datatype("TS_dateTime", uses=(1, 2), of_text=_of_text)
 def ts_datetime(rep: Repetition, ctx: Context) -> str | None:
     """Return a FHIR dateTime; TS.2 (degree of precision, v2.2 to v2.4: Y, L, D) cuts it."""
     text = part(rep, 1)
@@ -103,6 +113,10 @@ def date_time(text: str, zone: tzinfo) -> str | None:
 
     Raises DataTypeError for text that is no point in time.
     """
+    return _plain(text, zone) or _written(text, zone)
+
+
+def _written(text: str, zone: tzinfo) -> str | None:
     stripped = text.strip()
     match = _DTM.match(stripped) or _WITH_SEPARATORS.match(stripped)
     if match is None:
@@ -131,16 +145,38 @@ def date_time(text: str, zone: tzinfo) -> str | None:
         return year
     if not day:
         return f"{year}-{moment.month:02}"
-    date = f"{year}-{moment.month:02}-{moment.day:02}"
+    day_of_year = f"{year}-{moment.month:02}-{moment.day:02}"
     if not hour:
-        return date
+        return day_of_year
     if zulu:
         offset = "Z"
     elif sign:
         offset = _offset(sign, int(offset_hour), int(offset_minute or 0), text)
     else:
         offset = _zone_offset(moment)
-    return f"{date}T{moment.hour:02}:{moment.minute:02}:{moment.second:02}{fraction}{offset}"
+    return f"{day_of_year}T{moment.hour:02}:{moment.minute:02}:{moment.second:02}{fraction}{offset}"
+
+
+def _plain(text: str, zone: tzinfo) -> str | None:
+    """Return the FHIR form of YYYYMMDD or YYYYMMDDHHMMSS[+ZZZZ], as nearly all are written; None of others.
+
+    What is no date or time of day is none of these either: the patterns say what is wrong with it.
+    """
+    size = len(text)
+    if not text.isascii() or size not in _PLAIN_SIZES or not text[:14].isdigit():
+        return None
+    try:
+        if size == _PLAIN_DATE:
+            return date.fromisoformat(text).isoformat()
+        moment = datetime.fromisoformat(f"{text[:8]}T{text[8:14]}")
+    except ValueError:
+        return None
+    if size == _PLAIN_TIME:
+        return f"{moment.isoformat()}{_zone_offset(moment.replace(tzinfo=zone))}"
+    sign, offset = text[14], text[15:]
+    if sign not in "+-" or not offset.isdigit():
+        return None
+    return f"{moment.isoformat()}{_offset(sign, int(offset[:2]), int(offset[2:]), text)}"
 
 
 def _offset(sign: str, hours: int, minutes: int, text: str) -> str:

@@ -19,6 +19,8 @@ _UNSAFE_IN_URI = re.compile(r"[\s\x00-\x1f\x7f]+")
 # A surrogate has no UTF-8 form, so that no JSON can hold it.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _POSITIVE_INT_MAX = 2_147_483_647
+# Any number of nine digits is below that.
+_DIGITS_SURELY = 9
 
 
 def string(text: str) -> str | None:
@@ -70,6 +72,8 @@ def decimal(text: str) -> Decimal | None:
 
     Raises DataTypeError for text that is no number.
     """
+    if text.isdigit() and text.isascii():
+        return Decimal(text)
     text = text.strip()
     if not text or text == '""':
         return None
@@ -80,12 +84,19 @@ def decimal(text: str) -> Decimal | None:
 
 def integer(text: str, *, at_least: int) -> int | None:
     """Return the whole number `text`; raises DataTypeError below `at_least` and past 2^31-1."""
-    number = decimal(text)
-    if number is None:
+    if (
+        len(text) <= _DIGITS_SURELY
+        and text.isdigit()
+        and text.isascii()
+        and (number := int(text)) >= at_least
+    ):
+        return number
+    value = decimal(text)
+    if value is None:
         return None
-    if not at_least <= number <= _POSITIVE_INT_MAX or number != int(number):
+    if not at_least <= value <= _POSITIVE_INT_MAX or value != int(value):
         raise DataTypeError(f"`{shown(text)}` is not a whole number of {at_least} or more")
-    return int(number)
+    return int(value)
 
 
 def shown(text: str) -> str:

@@ -23,6 +23,7 @@ from hl7_gateway.er7.message import Repetition
 
 Value = JsonObject | list[JsonObject] | str | int | bool | Decimal | None
 Convert = Callable[[Repetition, Context], Value]
+OfText = Callable[[str, Context], Value]
 
 # A component by its number (its first sub-component), or a component with the numbers of its sub-components;
 # "all" is the whole repetition.
@@ -47,6 +48,8 @@ class DataType:
     uses: Uses
     takes_concept_map: bool
     takes_namespace: bool
+    of_text: OfText | None = None
+    """What the function makes of a repetition that is one text: those that read nothing else may have it."""
 
     def bind(self, *, concept_map: str | None = None, namespace: str | None = None) -> Convert:
         """Return the function with its parameters settled.
@@ -67,7 +70,7 @@ class DataType:
         return partial(self.function, **given) if given else self.function
 
 
-def datatype(name: str, *, uses: Uses) -> Callable[[_F], _F]:
+def datatype(name: str, *, uses: Uses, of_text: OfText | None = None) -> Callable[[_F], _F]:
     """Register the decorated function as `name`; one function may carry several names. See DataType."""
 
     def register(function: _F) -> _F:
@@ -75,7 +78,7 @@ def datatype(name: str, *, uses: Uses) -> Callable[[_F], _F]:
             raise ConfigurationError(f"The data type function `{name}` is registered twice")
         parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
         _registered[name] = DataType(
-            name, function, uses, "concept_map" in parameters, "namespace" in parameters
+            name, function, uses, "concept_map" in parameters, "namespace" in parameters, of_text
         )
         return function
 

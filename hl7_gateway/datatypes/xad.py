@@ -38,10 +38,7 @@ def xad_address(rep: Repetition, ctx: Context) -> JsonObject | None:
     if lines:
         address["line"] = lines
     if size > 2:  # noqa: PLR2004 - XAD.3
-        for place, element in _PLACES:
-            value = primitives.string_at(rep, place)
-            if value is not None:
-                address[element] = value
+        _add_places(address, rep, size)
         if size > 8:  # noqa: PLR2004 - XAD.9
             district = _coded_text(rep, 9, ctx)
             if district is not None:
@@ -62,6 +59,15 @@ def sad_address(rep: Repetition, _ctx: Context) -> JsonObject | None:
     """Return an Address that has only lines."""
     lines = [line for place in (1, 2, 3) if (line := primitives.string(part(rep, place))) is not None]
     return {"line": lines, "text": ", ".join(lines)} if lines else None
+
+
+def _add_places(address: JsonObject, rep: Repetition, size: int) -> None:
+    """Add city, state, postal code and country."""
+    for place, element in _PLACES:
+        if place <= size and rep[place - 1] != _NO_TEXT:
+            value = primitives.string_at(rep, place)
+            if value is not None:
+                address[element] = value
 
 
 def _lines(rep: Repetition, size: int) -> list[str]:

@@ -28,6 +28,8 @@ _FAMILY_PARTS = (
 )
 # Table 0465 to https://terminology.hl7.org/ValueSet-v3-EntityNameUseR2 (alphabetic, ideographic, syllabic).
 _REPRESENTATIONS = {"A": "ABC", "I": "IDE", "P": "SYL"}
+# Suffix and prefix as nearly every sender leaves them.
+_NO_AFFIXES = (("",), ("",))
 _FAMILY_SUBCOMPONENTS = (1, 2, 3, 4, 5)
 # The scripts that write names without blanks (Han, kana, Hangul), private use, where GB 18030 has had rare
 # characters of names, and the dots that join transcribed names.
@@ -98,10 +100,11 @@ def name_of(rep: Repetition, family_at: int) -> JsonObject | None:
                 name["family"] = family
     if size > family_at:
         first, second = primitives.string_at(rep, family_at + 1), primitives.string_at(rep, family_at + 2)
-        given = [text for text in (first, second) if text is not None]
-        if given:
-            name["given"] = given
-        if size > family_at + 2:
+        if first is not None:
+            name["given"] = [first] if second is None else [first, second]
+        elif second is not None:
+            name["given"] = [second]
+        if size > family_at + 2 and rep[family_at + 2 : family_at + 4] != _NO_AFFIXES:
             suffix = primitives.string_at(rep, family_at + 3)
             if suffix is not None:
                 name["suffix"] = [suffix]
@@ -128,8 +131,8 @@ def add_suffixes(name: JsonObject, rep: Repetition, places: tuple[int, ...]) -> 
 
 def text_of(name: JsonObject, order: str) -> str:
     """Return the whole name; `order` is XPN.11 (table 0444: F family name first, G given name first)."""
-    family, given = name.get("family", ""), name.get("given", [])
-    core: str = family + "".join(given)
+    family, given = name.get("family", ""), name.get("given", ())
+    core: str = family + (given[0] if len(given) == 1 else "".join(given))
     if _HAN.match(core):
         return core
     parts = [family, *given] if order == "F" else [*given, family]

@@ -29,6 +29,8 @@ _TELEPHONE = frozenset("0123456789+-()（）－./ xX#*,;转-\u2010\u2011\u2012\u
 _DIGITS_MIN = 3
 _NO_TEXT = ("",)
 _NO_PREFIX = (_NO_TEXT, _NO_TEXT)
+# XTN.4 to XTN.6 of a number that stands whole in XTN.7, which is the usual form.
+_ONLY_LOCAL = (_NO_TEXT, _NO_TEXT, _NO_TEXT)
 # The unformatted number, the one that XTN.5 to XTN.8 make, the formatted one, an address of the net.
 _NUMBER_FIRST = (12, 7, 1, 4)
 
@@ -40,7 +42,8 @@ def xtn_contact_point(rep: Repetition, ctx: Context) -> JsonObject | None:
     size = len(rep)
     equipment = primitives.code(part(rep, 3)) if size > 2 else None  # noqa: PLR2004 - XTN.3
     is_net = equipment in _NET
-    value, place = _value(rep, size, is_net=is_net)
+    is_local = size == 7 and rep[0] == _NO_TEXT and rep[3:6] == _ONLY_LOCAL and not is_net  # noqa: PLR2004
+    value, place = (primitives.string_at(rep, 7), 7) if is_local else _value(rep, size, is_net=is_net)
     if value is None:
         return None
     point: JsonObject = {}
@@ -58,9 +61,10 @@ def xtn_contact_point(rep: Repetition, ctx: Context) -> JsonObject | None:
             use_of(use, ctx, "TelecommunicationUseCode", point, "use")
         elif use and use != "PRS":
             ctx.drop(2, "a mobile phone (XTN.3) has its use")
-    if size > 3:  # noqa: PLR2004 - XTN.4
-        if size > 4:  # noqa: PLR2004 - XTN.5
-            _add_parts(point, rep, ctx, is_net=is_net)
+    if is_local:
+        point["extension"] = [{"url": f"{_EXTENSION}contactpoint-local", "valueString": value}]
+    elif size > 3:  # noqa: PLR2004 - XTN.4
+        _add_parts(point, rep, ctx, is_net=is_net)
         _drop_others(point, rep, ctx, place)
         if size > 12:  # noqa: PLR2004 - XTN.13
             put_period(point, rep, 13, 14, ctx)

@@ -22,9 +22,12 @@ _ABSENT: tuple[Repetition, ...] = ()
 
 
 class Segment:
-    """One segment; `index` is its 0-based position in the message."""
+    """One segment; `index` is its 0-based position in the message.
 
-    __slots__ = ("_cut", "_fields", "charset", "delimiters", "index", "name")
+    `fields[n]` is the undecoded text of field n, `fields[0]` the segment's name.
+    """
+
+    __slots__ = ("_cut", "charset", "delimiters", "fields", "index", "name")
 
     def __init__(self, fields: list[str], index: int, delimiters: Delimiters, charset: str) -> None:
         """Take the segment cut at the field separator, its name first; the list is kept, not copied."""
@@ -33,7 +36,7 @@ class Segment:
         self.delimiters = delimiters
         self.charset = charset
         self._cut: dict[int, tuple[Repetition, ...]] = {}
-        self._fields = fields
+        self.fields = fields
         if self.name in _HEADERS:
             # MSH-1 is the separator itself, and neither it nor MSH-2 is cut by what it declares.
             fields.insert(1, delimiters.field)
@@ -47,7 +50,7 @@ class Segment:
 
     def raw(self, field: int) -> str:
         """Return the undecoded text of a field, "" when it is absent."""
-        fields = self._fields
+        fields = self.fields
         return fields[field] if 0 < field < len(fields) else ""
 
     def repetitions(self, field: int) -> tuple[Repetition, ...]:
@@ -55,23 +58,38 @@ class Segment:
         cut = self._cut.get(field)
         if cut is not None:
             return cut
-        fields = self._fields
+        fields = self.fields
         raw = fields[field] if 0 < field < len(fields) else ""
         if not raw:
             return _ABSENT
         # No delimiter is a letter or a digit (read_delimiters refuses such).
-        cut = self._cut[field] = (((raw,),),) if raw.isalnum() else self._split(raw)
+        if raw.isalnum():
+            cut = (((raw,),),)
+        else:
+            delimiters = self.delimiters
+            subcomponent = delimiters.subcomponent
+            # A sender that declares a sub-component separator declares all that precede it in MSH-2.
+            if not subcomponent or subcomponent in raw or delimiters.escape in raw:
+                cut = self._split_deep(raw)
+            elif delimiters.repetition in raw:
+                component = delimiters.component
+                cut = tuple([tuple(zip(text.split(component))) for text in raw.split(delimiters.repetition)])
+            else:
+                cut = (tuple(zip(raw.split(delimiters.component))),)
+        self._cut[field] = cut
         return cut
 
     def first(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return decoded text of the first repetition, "" when it is absent or the explicit null."""
-        cut = self._cut.get(field)
-        if cut is None:
-            fields = self._fields
-            raw = fields[field] if 0 < field < len(fields) else ""
-            if not raw or raw.isalnum():
-                return raw if component == subcomponent == 1 else ""
-            cut = self.repetitions(field)
+        fields = self.fields
+        if not 0 < field < len(fields):
+            return ""
+        raw = fields[field]
+        if raw.isalnum():
+            return raw if component == 1 == subcomponent else ""
+        if not raw:
+            return ""
+        cut = self._cut.get(field) or self.repetitions(field)
         repetition = cut[0]
         if component > len(repetition):
             return ""
@@ -87,31 +105,20 @@ class Segment:
 
     def field_count(self) -> int:
         """Return the highest field number present, empty trailing ones included."""
-        return len(self._fields) - 1
+        return len(self.fields) - 1
 
     def filled(self) -> list[int]:
         """Return the numbers of the fields that are not empty."""
         # The first of them is the segment's name.
-        return list(compress(count(), self._fields))[1:]
+        return list(compress(count(), self.fields))[1:]
 
     @property
     def text(self) -> str:
         """The segment as ER7, without its terminator."""
-        fields = self._fields
+        fields = self.fields
         if self.name in _HEADERS:
             fields = [fields[0], *fields[2:]]
         return self.delimiters.field.join(fields)
-
-    def _split(self, raw: str) -> tuple[Repetition, ...]:
-        delimiters = self.delimiters
-        component, subcomponent = delimiters.component, delimiters.subcomponent
-        if not subcomponent or subcomponent in raw or delimiters.escape in raw:
-            return self._split_deep(raw)
-        # A sender that declares a sub-component separator declares all that precede it in MSH-2.
-        repetition = delimiters.repetition
-        if repetition in raw:
-            return tuple([tuple(zip(text.split(component))) for text in raw.split(repetition)])
-        return (tuple(zip(raw.split(component))),)
 
     def _split_deep(self, raw: str) -> tuple[Repetition, ...]:
         """Cut a field that has escapes or sub-components, or whose sender does not declare all delimiters."""
@@ -146,7 +153,7 @@ class Segment:
 class Message:
     """One message. `notes` says in words what the reader had to tolerate (never a value of the message)."""
 
-    __slots__ = ("_kind", "_structure", "charset", "delimiters", "notes", "segments")
+    __slots__ = ("_control_id", "_kind", "_structure", "charset", "delimiters", "notes", "segments")
 
     def __init__(
         self, segments: list[Segment], delimiters: Delimiters, charset: str, notes: list[str]
@@ -158,6 +165,7 @@ class Message:
         self.notes = notes
         self._kind: tuple[str, str] | None = None
         self._structure: str | None = None
+        self._control_id: str | None = None
 
     def __repr__(self) -> str:
         """What kind of message, not whose."""
@@ -221,7 +229,9 @@ class Message:
     @property
     def control_id(self) -> str:
         """MSH-10."""
-        return self.header.first(10)
+        if self._control_id is None:
+            self._control_id = self.segments[0].first(10)
+        return self._control_id
 
     @property
     def processing_id(self) -> str:
@@ -231,7 +241,7 @@ class Message:
     @property
     def version(self) -> str:
         """MSH-12.1 ("2.5.1")."""
-        return self.header.first(12).strip()
+        return self.segments[0].first(12).strip()
 
     @property
     def structure(self) -> str:

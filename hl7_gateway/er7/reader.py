@@ -7,6 +7,7 @@ continues the segment before it. Several messages in one file are cut by `hl7_ga
 """
 
 import re
+from functools import lru_cache
 
 from hie.core.errors import MessageSyntaxError
 from hl7_gateway.er7 import charset
@@ -63,10 +64,15 @@ def _cut(lines: list[str], delimiters: Delimiters, codec: str) -> list[Segment] 
     for index, line in enumerate(lines):
         fields = line.split(field)
         name = fields[0]
-        if len(name) != _IDENTIFIER_LENGTH or not _IDENTIFIER.match(name) or (name == "MSH" and index):
+        if len(name) != _IDENTIFIER_LENGTH or not _is_identifier(name) or (name == "MSH" and index):
             return None
         segments.append(Segment(fields, index, delimiters, codec))
     return segments
+
+
+@lru_cache(maxsize=1024)
+def _is_identifier(name: str) -> bool:
+    return _IDENTIFIER.match(name) is not None
 
 
 def _logical_lines(lines: list[str], delimiters: Delimiters, notes: list[str]) -> list[str]:

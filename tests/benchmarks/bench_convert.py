@@ -1,19 +1,23 @@
 """Reading and converting a message of 1.5 KB into a transaction Bundle, on one core.
 
-Every message of a round is of another patient, visit and time: what the engine remembers (codes, doctors,
-wards) it may remember, as it would of a hospital's stream; what it must not remember does not come twice.
-The first round is not counted.
+No two messages of a run are alike: each is of another patient (numbers, name, birth date, address,
+telephones), visit, order and time, and the measured values vary. What the engine remembers (codes, doctors,
+wards, the insurer) it may remember, as it would of a hospital's stream; what it must not remember does not
+come twice. The first round is not counted.
 """
 
 import gc
 import re
 import statistics
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from hie.core.fhir.json import dumps
+from hie.simulator.identity_numbers import Numbering
 from hl7_gateway.convert.engine import Engine
 from hl7_gateway.er7.reader import read
 from hl7_gateway.sender import Sender
@@ -25,6 +29,11 @@ ROUNDS = {"small": 10, "full": 60}
 PATIENTS = 200
 SENDER = Sender("HIS", "ZZ1H", ZoneInfo("Asia/Shanghai"))
 RECEIVED = datetime(2026, 3, 5, 1, 0, tzinfo=UTC)
+_NUMBERING = Numbering(seed=20260305)
+_NUMBERS = re.compile(r"(Z00|E88|V2026|I2026|A2026|M2026|L2026|03710|(?<=\|)[PF](?=\d{5}\^))\d+")
+_TIMES = re.compile(r"(?<=[|^])2026\d{10}(?=[|+\r])")
+_DATES = re.compile(r"(?<=[|^])20\d{6}(?=[|\r])")
+_RESULTS = re.compile(r"(?<=\|NM\|)([^|]*\|\|)(\d+)(?:\.(\d+))?")
 
 
 def main(size: str = "small") -> None:
@@ -34,7 +43,7 @@ def main(size: str = "small") -> None:
     print(f"engine starts in {(time.perf_counter() - began) * 1000:.0f} ms (all maps compiled)")
     for name in NAMES:
         raw = (MESSAGES / f"{name}.hl7").read_bytes()
-        stream = [_of_patient(raw, number) for number in range(PATIENTS)]
+        stream = (of_patient(raw, number) for number in range(PATIENTS * (ROUNDS[size] + 1)))
         bundle = engine.convert(read(raw), SENDER, received=RECEIVED).bundle
         print(
             f"{name}, {len(raw)} bytes -> {len(bundle['entry'])} resources, {len(dumps(bundle))} bytes; "
@@ -49,12 +58,13 @@ def main(size: str = "small") -> None:
             )
 
 
-def _measured(engine: Engine, stream: list[bytes], rounds: int) -> tuple[list[float], list[float]]:
+def _measured(engine: Engine, stream: Iterator[bytes], rounds: int) -> tuple[list[float], list[float]]:
     reading: list[float] = []
     both: list[float] = []
     for turn in range(rounds + 1):
+        messages = list(islice(stream, PATIENTS))
         gc.collect()
-        for raw in stream:
+        for raw in messages:
             began = time.perf_counter_ns()
             message = read(raw)
             cut = time.perf_counter_ns()
@@ -66,13 +76,42 @@ def _measured(engine: Engine, stream: list[bytes], rounds: int) -> tuple[list[fl
     return reading, both
 
 
-def _of_patient(raw: bytes, number: int) -> bytes:
-    """Return the message with the numbers of another patient, another visit and another minute."""
-    suffix = f"{number:05d}".encode()
-    minute = f"{number % 60:02d}".encode()
-    raw = re.sub(rb"(Z00|E88|V2026|I2026|A2026|M2026|L2026|[PF]99?)\d+", lambda m: m[0][:-5] + suffix, raw)
-    raw = re.sub(rb"(202603050\d)\d\d", lambda m: m[1] + minute, raw)
-    return raw.replace("秀英".encode(), f"秀英{number}".encode())
+def of_patient(raw: bytes, number: int) -> bytes:
+    """Return the message of another patient, `number`, at most 99,999.
+
+    Times move by 37 seconds a patient, dates by a day and begin anew after a year, results between 80 and 120
+    percent.
+    """
+    text = raw.decode()
+    text = _NUMBERS.sub(lambda match: f"{match[0][:-5]}{number:05d}", text)
+    text = _TIMES.sub(lambda match: _later(match[0], number), text)
+    text = _DATES.sub(
+        lambda match: f"{date.fromisoformat(match[0]) + timedelta(days=number % 365):%Y%m%d}", text
+    )
+    text = _RESULTS.sub(lambda match: match[1] + _result(match[2], match[3] or "", number), text)
+    id_number, born = _NUMBERING.id_number(number, 1930 + number % 80, is_male=False)
+    for written, own in (
+        ("11010519491231002X", id_number),
+        ("19491231", f"{born:%Y%m%d}"),
+        ("19900307", f"{born:%Y%m%d}"),
+        ("15400000001", _NUMBERING.phone(number)),
+        ("15400000002", _NUMBERING.phone(number + 100_000)),
+        ("文化路97号", f"文化路{number}号"),
+        ("秀英", chr(0x4E00 + number // 100) + chr(0x5E00 + number % 100)),
+        ("|李^强^", f"|李^{chr(0x4E00 + number % 20_000)}^"),
+    ):
+        text = text.replace(written, own)
+    return text.encode()
+
+
+def _later(moment: str, number: int) -> str:
+    there = datetime.strptime(moment, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return f"{there + timedelta(seconds=37 * number):%Y%m%d%H%M%S}"
+
+
+def _result(whole: str, fraction: str, number: int) -> str:
+    factor = 0.8 + number * 7 % 401 / 1000
+    return f"{float(f'{whole}.{fraction}') * factor:.{len(fraction)}f}"
 
 
 if __name__ == "__main__":

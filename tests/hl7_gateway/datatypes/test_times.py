@@ -1,7 +1,19 @@
+import re
+from zoneinfo import ZoneInfo
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hie.core.errors import DataTypeError
+from hl7_gateway.datatypes import dtm
+from hl7_gateway.datatypes.context import Context
+from hl7_gateway.datatypes.registry import datatypes
+from hl7_gateway.sender import Sender
+from terminology.translation import ConceptMaps
 from tests.hl7_gateway.datatypes.conftest import Convert
+
+SENDER = Sender("HIS", "ZZ1H", ZoneInfo("Asia/Shanghai"))
 
 
 @pytest.mark.parametrize(
@@ -99,3 +111,37 @@ def test_a_range_is_a_period(convert: Convert) -> None:
     assert convert("DR_Period", "20230101^2024") == {"start": "2023-01-01", "end": "2024"}
     with pytest.raises(DataTypeError, match="before"):
         convert("DR_Period", "20240101^20230101")
+
+
+_TEXTS = st.one_of(
+    st.datetimes().map(lambda moment: f"{moment:%Y%m%d%H%M%S}".zfill(14)),
+    st.from_regex(r"[0-2][0-9]{7}([0-2][0-9]{5}([+-][0-2][0-9][0-6][0-9])?)?", fullmatch=True),
+    st.text("0123456789+-.:Z ", max_size=24),
+)
+
+
+@pytest.mark.parametrize("name", [name for name, each in datatypes().items() if each.of_text is not None])
+@given(text=_TEXTS)
+def test_a_text_gives_what_a_repetition_that_holds_nothing_else_gives(name: str, text: str) -> None:
+    datatype = datatypes()[name]
+    ctx = Context(SENDER, "2.5.1", ConceptMaps())
+    assert datatype.of_text is not None
+    try:
+        expected = datatype.function(((text,),), ctx)
+    except DataTypeError as error:
+        with pytest.raises(DataTypeError, match=re.escape(error.message)):
+            datatype.of_text(text, ctx)
+        return
+    assert datatype.of_text(text, ctx) == expected
+
+
+@given(text=_TEXTS)
+def test_the_usual_forms_of_a_time_say_what_the_patterns_say(text: str) -> None:
+    try:
+        usual = dtm._plain(text, SENDER.zone)
+    except DataTypeError as error:
+        with pytest.raises(DataTypeError, match=re.escape(error.message)):
+            dtm._written(text, SENDER.zone)
+        return
+    if usual is not None:
+        assert usual == dtm._written(text, SENDER.zone)

@@ -322,3 +322,25 @@ def _touch_everything(message: Message) -> None:
             assert (segment.raw(field) == "") == (repetitions == ())
             segment.first(field, 2, 2)
     assert message.text == "".join(segment.text + "\r" for segment in message)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20260305", False),
+        ("20260305083015+0800", False),
+        ("11.8", False),
+        ("A^B", True),
+        ("A~B", True),
+        ("A&B", True),
+        ("A\\T\\B", True),
+        ("2026+08^1", True),
+    ],
+)
+def test_a_text_without_a_character_of_msh_2_needs_no_cutting(text: str, expected: bool) -> None:  # noqa: FBT001 - a case
+    assert Delimiters().are_in(text) is expected
+
+
+def test_a_plus_sign_may_be_a_delimiter() -> None:
+    declared = read_delimiters("MSH|+~\\&|HIS")
+    assert declared.are_in("20260305083015+0800")
