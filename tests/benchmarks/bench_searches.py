@@ -1,0 +1,135 @@
+"""Searches over HTTP of the record of a city: every shape alone, and all of them mixed.
+
+`hie serve` with two processes on the embedded PostgreSQL; server, database and load share the cores.
+The record is loaded once by `hie load` and kept in its database under `var/bench`: 10,000 and
+100,000 resources at small size, a million besides at full size. `_count=20`, no `_total`; values
+are drawn anew for each request. Alone: ``python -m tests.benchmarks --size small searches``.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from random import Random
+from urllib.parse import urlencode
+
+import psycopg
+
+from tests.benchmarks.http import city, load, server
+from tests.benchmarks.http.load import Client, Request
+
+SIZES = {"small": (10_000, 100_000), "full": (10_000, 100_000, 1_000_000)}
+SECONDS = {"small": 2.0, "full": 8.0}
+CONNECTIONS = 8
+
+Shape = Callable[[Random], str]
+
+
+def main(size: str = "small") -> None:
+    """Print rate, p50 and p99 of each shape and of the mix, at each number of resources."""
+    for resources in SIZES[size]:
+        people = resources // city.PER_PERSON
+        url = _city(people)
+        with server.serving(url) as running:
+            print(f"{resources:,} resources, {CONNECTIONS} connections", flush=True)
+            shapes = _shapes(people)
+            for name, shape in shapes.items():
+                clients = [_client(name, [shape], seed) for seed in range(CONNECTIONS)]
+                made = load.run(running.port, clients, SECONDS[size], warm_up=0.5)
+                print("  " + made.line(name), flush=True)
+            clients = [_client("mix", list(shapes.values()), seed) for seed in range(CONNECTIONS)]
+            mix = load.run(running.port, clients, 3 * SECONDS[size])
+            print("  " + mix.line("all shapes mixed"))
+            memory = ", ".join(f"{each:.0f}" for each in running.memory_megabytes())
+            print(f"  memory, MB a process: {memory}", flush=True)
+
+
+def _client(name: str, shapes: list[Shape], seed: int) -> Callable[[], Client]:
+    random = Random(seed)  # noqa: S311 - test data
+
+    def client() -> Client:
+        while True:
+            for shape in shapes:
+                yield Request(name, "GET", f"/fhir/{shape(random)}", expected=(200,))
+
+    return client
+
+
+def _shapes(people: int) -> dict[str, Shape]:
+    def person(random: Random) -> int:
+        return random.randrange(people)
+
+    def of(resource_type: str, make: Callable[[Random], dict[str, str]]) -> Shape:
+        return lambda random: f"{resource_type}?{urlencode({**make(random), '_count': '20'})}"
+
+    def code(random: Random) -> str:
+        return f"{city.LOINC}|{city.laboratory_code(random)}"
+
+    def rare(random: Random) -> str:
+        return f"{city.LOINC}|t{random.randrange(city.CODES // 2, city.CODES)}"
+
+    return {
+        "token": of("Observation", lambda r: {"code": code(r)}),
+        "token, sparse": of("Observation", lambda r: {"code": rare(r)}),
+        "token, dense": of("Observation", lambda _: {"status": "final"}),
+        "identifier": of("Patient", lambda r: {"identifier": f"{city.CARD}|C{person(r):08}"}),
+        "two tokens": of("Observation", lambda r: {"code": code(r), "status": "preliminary"}),
+        "reference": of("Observation", lambda r: {"subject": f"Patient/p{person(r)}"}),
+        "reference and token": of("Observation", lambda r: {"patient": f"p{person(r)}", "code": code(r)}),
+        "string": of("Patient", lambda r: {"family": city.family(r)}),
+        "string and date": of("Patient", lambda r: {"family": city.family(r), "birthdate": _since(r)}),
+        "date, one month": of("Observation", lambda r: {"date": city.month(r)}),
+        "date, from a month on": of("Observation", lambda r: {"date": f"ge{city.month(r)}"}),
+        "token and date": of("Observation", lambda r: {"code": code(r), "date": f"ge{city.month(r)}"}),
+        "quantity": of("Observation", lambda r: {"value-quantity": f"gt{_value(r)}|{city.UCUM}|mmol/L"}),
+        "quantity, sparse": of("Observation", lambda _: {"value-quantity": "gt499.8"}),
+        "composite": of("Observation", lambda r: {"code-value-quantity": f"{code(r)}$gt{_value(r)}"}),
+        "composite, sparse": of("Observation", lambda r: {"code-value-quantity": f"{rare(r)}${_value(r)}"}),
+        "chain": of("Observation", lambda r: {"patient.identifier": f"{city.CARD}|C{person(r):08}"}),
+        "chain by name and token": of(
+            "Observation", lambda r: {"patient.family": city.family(r), "code": rare(r)}
+        ),
+        "_has": of("Patient", lambda r: {"_has:Observation:patient:code": rare(r)}),
+        "_include": of(
+            "Observation", lambda r: {"subject": f"Patient/p{person(r)}", "_include": "Observation:subject"}
+        ),
+        "_revinclude": of("Patient", lambda r: {"_id": f"p{person(r)}", "_revinclude": "Encounter:subject"}),
+        "_sort=-date": of("Observation", lambda r: {"subject": f"Patient/p{person(r)}", "_sort": "-date"}),
+    }
+
+
+def _since(random: Random) -> str:
+    return f"ge19{random.randrange(30, 99)}"
+
+
+def _value(random: Random) -> float:
+    return random.randrange(10, 5000) / 10
+
+
+def _city(people: int) -> str:
+    """Return the URL of the database that holds the record of `people`, loaded when it is new."""
+    name = f"hie_bench_city_{people}"
+    url, is_new = server.database(name, is_kept=True)
+    if not is_new:
+        return url
+    path = server.FOLDER / f"city-{people}.ndjson"
+    if not path.exists():
+        city.write(path, people)
+    began = time.perf_counter()
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "hie", "load", str(path)],
+            env={**os.environ, "HIE_DATABASE_URL": url, "HIE_VAR_DIR": str(server.FOLDER / "serve")},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    except BaseException:
+        server.drop(name)
+        raise
+    seconds = time.perf_counter() - began
+    count = people * city.PER_PERSON
+    print(f"`hie load` of {count:,} resources: {count / seconds:,.0f}/s ({seconds:.0f} s)", flush=True)
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    return url
