@@ -4,20 +4,29 @@ One class, one meaning. The table in each class says what the error is in FHIR
 (`code`: https://hl7.org/fhir/R4/valueset-issue-type.html), in HTTP (`status`),
 and in HL7 v2 (`acknowledgment`: MSA-1, table 0008; `condition`: ERR-3, table
 0357, https://terminology.hl7.org/CodeSystem-v2-0357.html). Only this module
-builds OperationOutcomes from errors.
+builds OperationOutcomes from errors. What is wrong with a text in a language that clients
+write in (FHIRPath, GraphQL, a patch) is in `hie.core.language_errors`.
 
 ExchangeError
 ├── RequestError                    the caller is at fault
 │   ├── MalformedJSONError          the body is not JSON
+│   ├── MalformedXMLError           the body is not XML of FHIR
 │   ├── MalformedSearchError        a search parameter's value cannot be read
 │   ├── UnknownSearchParameterError
 │   ├── UnknownResourceTypeError
 │   ├── UnsupportedMediaTypeError
 │   ├── NotAcceptableError
+│   ├── InvalidParametersError      values of an operation's Parameters are not valid; carries issues
 │   ├── InvalidResourceError        carries the issues of validation
 │   ├── InvalidReferenceError       a reference inside a Bundle resolves to nothing
+│   ├── MissingParameterError       an operation is not given what it needs
+│   ├── ParameterValueError         an operation is given a value that it does not take
 │   ├── PayloadTooLargeError
+│   ├── NestedTooDeeplyError
+│   ├── UnknownOperationError       there is no such operation here
+│   ├── UnknownParameterError       the operation has no such parameter
 │   └── MethodNotAllowedError
+├── ForbiddenError                  the requester may not do this
 ├── NotFoundError ── DeletedError
 ├── ConflictError
 │   ├── VersionConflictError        If-Match is stale
@@ -90,6 +99,12 @@ class MalformedJSONError(RequestError):
     code = "structure"
 
 
+class MalformedXMLError(RequestError):
+    """The body is not XML of FHIR."""
+
+    code = "structure"
+
+
 class MalformedSearchError(RequestError):
     """A search parameter's value cannot be read."""
 
@@ -142,11 +157,42 @@ class InvalidResourceError(RequestError):
         return self.findings
 
 
+class InvalidParametersError(InvalidResourceError):
+    """The Parameters of the operation are not valid FHIR R4."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
 class InvalidReferenceError(RequestError):
     """A reference resolves to nothing."""
 
     code = "not-found"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class MissingParameterError(RequestError):
+    """The operation is not given a parameter that it needs."""
+
+    code = "required"
+
+
+class ParameterValueError(RequestError):
+    """The operation does not take this value."""
+
+    code = "value"
+
+
+class UnknownOperationError(RequestError):
+    """There is no such operation here."""
+
+    code = "not-supported"
+    status = HTTPStatus.NOT_FOUND
+
+
+class UnknownParameterError(RequestError):
+    """The operation has no such parameter."""
+
+    code = "not-supported"
 
 
 class PayloadTooLargeError(RequestError):
@@ -157,11 +203,27 @@ class PayloadTooLargeError(RequestError):
     acknowledgment = "AR"
 
 
+class NestedTooDeeplyError(RequestError):
+    """The body is nested more deeply than the server takes."""
+
+    code = "too-long"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    acknowledgment = "AR"
+
+
 class MethodNotAllowedError(RequestError):
     """The method is not defined on this path."""
 
     code = "not-supported"
     status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+class ForbiddenError(ExchangeError):
+    """The requester may not do this."""
+
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+    acknowledgment = "AR"
 
 
 class NotFoundError(ExchangeError):
@@ -276,6 +338,13 @@ class TimedOutError(ExchangeError):
 
     code = "too-costly"
     status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+class DeliveryError(ExchangeError):
+    """The endpoint of a subscription did not take what was sent."""
+
+    code = "transient"
+    status = HTTPStatus.BAD_GATEWAY
 
 
 class UnavailableError(ExchangeError):

@@ -1,0 +1,1 @@
+"""The functions of FHIRPath, one module for each section of the specification."""
