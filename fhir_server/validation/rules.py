@@ -4,14 +4,17 @@ One rule for each type, made when the type is first met and kept. A rule returns
 element without having built a path, a list or a string: that is the hot path of every write. What
 is checked is the JSON form (https://hl7.org/fhir/R4/json.html): known elements only, their types,
 one or many, required ones, at most one form of a choice, nothing null or empty, ids and extensions
-of primitives beside them, a resourceType in every resource and nowhere else.
+of primitives beside them, a resourceType in every resource and nowhere else; and the codes of
+required bindings.
 """
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+from fhir_server.definitions.value_sets import ValueSet
 from fhir_server.validation import primitives
 from fhir_server.validation.choices import Choice, check_choice, has_extension
+from fhir_server.validation.coded import CODED_TYPES, bound
 from fhir_server.validation.definition import (
     ANY_RESOURCE,
     PRIMITIVE_EXTENSION,
@@ -28,6 +31,9 @@ MAX_DEPTH: Final = 100
 
 RESOURCE_TYPE: Final = "resourceType"
 
+Bound = Callable[[str, str], ValueSet | None]
+"""Returns the value set that an element, by type and name, is bound to with strength required."""
+
 
 class RuleSet:
     """The compiled rules of all types, filled as types are met.
@@ -35,9 +41,15 @@ class RuleSet:
     Safe to share between threads: two that meet a type at once compile it twice, to the same end.
     """
 
-    def __init__(self, load: Callable[[str], TypeDefinition | None], resource_types: Collection[str]) -> None:
-        """Take the source of definitions and the resource types that may occur."""
+    def __init__(
+        self,
+        load: Callable[[str], TypeDefinition | None],
+        resource_types: Collection[str],
+        required_codes: Bound | None = None,
+    ) -> None:
+        """Take the source of definitions, the resource types that may occur, and the required bindings."""
         self._load = load
+        self._required_codes = required_codes
         self._resource_types = frozenset(resource_types)
         self._rules: dict[str, Rule] = dict(primitives.RULES)
         self._rules[ANY_RESOURCE] = self._any_resource()
@@ -83,7 +95,13 @@ class RuleSet:
         plan: dict[str, Rule] = {}
         steps: dict[str, str] = {}
         for element in definition.elements:
-            plan[element.name] = self._property(plan, element.name, element.type, is_list=element.is_list)
+            plan[element.name] = self._property(
+                plan,
+                element.name,
+                element.type,
+                is_list=element.is_list,
+                codes=self._codes(definition, element),
+            )
             steps[element.name] = f".{element.segment}"
             if element.has_sibling:
                 sibling = f"_{element.name}"
@@ -95,14 +113,29 @@ class RuleSet:
         choices = tuple(Choice.of(stem, forms) for stem, forms in definition.choices().items())
         return _object_rule(plan, steps, required, choices)
 
-    def _property(self, plan: dict[str, Rule], name: str, type_name: str, *, is_list: bool) -> Rule:
+    def _codes(self, definition: TypeDefinition, element: Element) -> ValueSet | None:
+        if self._required_codes is None or element.type not in CODED_TYPES:
+            return None
+        return self._required_codes(definition.name, element.choice or element.name)
+
+    def _property(
+        self,
+        plan: dict[str, Rule],
+        name: str,
+        type_name: str,
+        *,
+        is_list: bool,
+        codes: ValueSet | None = None,
+    ) -> Rule:
         """Return the rule of one property, compiled when first needed unless it is primitive."""
         if type_name in PRIMITIVE_TYPES:
             rule = primitives.RULES[type_name]
+            rule = rule if codes is None else bound(type_name, rule, codes)
             return _array_with_gaps(rule) if is_list else rule
 
         def compile_first(value: Json, depth: int) -> Findings | None:
             one = self.rule(type_name)
+            one = one if codes is None else bound(type_name, one, codes)
             if is_list:
                 plan[name] = _array_with_gaps(one) if type_name == PRIMITIVE_EXTENSION else _array(one)
             else:

@@ -8,6 +8,7 @@ bindings, invariants, profiles, targets of references.
 
 from collections.abc import Iterable
 
+from fhir_server.definitions.bindings import required_codes
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.validation import r4, r4b
 from fhir_server.validation.definition import ANY_RESOURCE, TypeDefinition
@@ -24,7 +25,7 @@ class StructureValidator:
     """
 
     def __init__(self) -> None:
-        self._rules = RuleSet(load_definition, R4_RESOURCE_TYPES)
+        self._rules = RuleSet(load_definition, R4_RESOURCE_TYPES, required_codes)
         self._any_resource = self._rules.rule(ANY_RESOURCE)
 
     def prepare(self, resource_types: Iterable[str]) -> None:

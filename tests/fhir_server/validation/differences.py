@@ -9,8 +9,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
+from fhir_server.definitions.bindings import bindings
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.definitions.value_sets import value_set
 from fhir_server.validation import r4
 from fhir_server.validation.definition import ANY_RESOURCE, PRIMITIVE_TYPES
 from hie.core.fhir.json import Json, JsonObject
@@ -166,6 +169,38 @@ def _is_r4_extension(place: Place) -> bool:
     )
 
 
+def _is_outside_value_set(place: Place) -> bool:
+    element = place.element
+    if element is None or place.is_sibling or (element.is_list and not place.in_array):
+        return False
+    path = _path(place.owner.name)
+    binding = bindings().get(f"{path}.{element.choice or element.name}")
+    listed = value_set(binding.value_set) if binding and binding.strength == "required" else None
+    if listed is None or listed.is_open:
+        return False
+    if element.type == "code":
+        # what is no code at all is refused for that, and not for the value set
+        return isinstance(place.value, str) and listed.has(place.value) is False
+    if element.type != "CodeableConcept" or not isinstance(place.value, dict):
+        return False
+    codings = place.value.get("coding")
+    return not any(
+        isinstance(coding, dict)
+        and isinstance(coding.get("code"), str)
+        and isinstance(coding.get("system"), str)
+        and listed.has(coding["code"], coding["system"])
+        for coding in (codings if isinstance(codings, list) else [])
+    )
+
+
+@cache
+def _path(class_name: str) -> str:
+    """Return the path of the element whose class fhir.resources calls `class_name`."""
+    owners = {path.rpartition(".")[0] for path in bindings()}
+    found = [o for o in owners if "".join(s[:1].upper() + s[1:] for s in o.split(".")) == class_name]
+    return found[0] if found else class_name
+
+
 def _patient(**elements: Json) -> JsonObject:
     return {"resourceType": "Patient", **elements}
 
@@ -181,7 +216,17 @@ def _nested(levels: int) -> JsonObject:
     return _patient(extension=[extension])
 
 
+OUTSIDE_VALUE_SET = Difference(
+    "code outside a required binding",
+    "the concept in the element SHALL be from the value set; fhir.resources only documents it",
+    "https://hl7.org/fhir/R4/terminologies.html#required",
+    is_stricter=True,
+    applies=_is_outside_value_set,
+    example=_patient(gender="bad"),
+)
+
 DIFFERENCES = (
+    OUTSIDE_VALUE_SET,
     Difference(
         "null",
         "properties never have null values, but for the places of arrays that the `_` twin fills",

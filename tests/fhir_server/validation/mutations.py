@@ -3,6 +3,7 @@
 from decimal import Decimal
 from random import Random
 
+from fhir_server.definitions.bindings import required_codes
 from fhir_server.validation.definition import ANY_RESOURCE, PRIMITIVE_TYPES, Element, TypeDefinition
 from hie.core.fhir.json import Json, JsonObject, dumps, loads
 from tests.fhir_server.validation.referee import definition_of, objects
@@ -74,8 +75,18 @@ def least(type_name: str, random: Random) -> Json:
     value: JsonObject = {"resourceType": type_name} if definition.is_resource else {}
     for element in definition.elements:
         if element.is_required and not _is_later_form(element, definition):
-            value[element.name] = one_or_many(element, least(element.type, random))
+            value[element.name] = one_or_many(element, least_of(element, definition, random))
     return value or {"id": "a"}
+
+
+def least_of(element: Element, definition: TypeDefinition, random: Random) -> Json:
+    """Return the smallest valid value of `element`, one of its value set where it is bound to one."""
+    codes = required_codes(definition.name, element.choice or element.name)
+    if codes is None:
+        return least(element.type, random)
+    system = random.choice(sorted(codes.codes))
+    code = random.choice(sorted(codes.codes[system]))
+    return code if element.type == "code" else {"coding": [{"system": system, "code": code}]}
 
 
 def one_or_many(element: Element, value: Json) -> Json:
@@ -119,7 +130,7 @@ def mutate(resource: JsonObject, random: Random) -> str:  # noqa: C901, PLR0911 
             value[element.name] = random.choice(ANY_VALUES)
             return f"{definition.name}.{element.name} = {value[element.name]!r}"
         case 5:
-            value[element.name] = one_or_many(element, least(element.type, random))
+            value[element.name] = one_or_many(element, least_of(element, definition, random))
             return f"{definition.name}.{element.name} added"
         case 6:
             value[f"_{element.name}"] = random.choice(ANY_VALUES)

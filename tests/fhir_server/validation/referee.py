@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
@@ -11,6 +12,8 @@ from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.validation.definition import ANY_RESOURCE, PRIMITIVE_EXTENSION, Element, TypeDefinition
 from fhir_server.validation.structure import load_definition
 from hie.core.fhir.json import Json, JsonObject
+
+_definition = cache(load_definition)
 
 
 class Verdict(StrEnum):
@@ -78,8 +81,8 @@ def definition_of(type_name: str, value: Json) -> TypeDefinition | None:
     """Return the definition that `value` claims to follow."""
     if type_name == ANY_RESOURCE:
         name = value.get("resourceType") if isinstance(value, dict) else None
-        return load_definition(name) if isinstance(name, str) and name in R4_RESOURCE_TYPES else None
-    return load_definition(type_name) if type_name[0].isupper() else None
+        return _definition(name) if isinstance(name, str) and name in R4_RESOURCE_TYPES else None
+    return _definition(type_name) if type_name[0].isupper() else None
 
 
 def objects(type_name: str, value: JsonObject) -> list[tuple[JsonObject, TypeDefinition]]:

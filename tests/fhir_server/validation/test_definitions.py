@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
+from fhir_server.definitions import terminology_extract
+from fhir_server.definitions.bindings import Binding, bindings
 from fhir_server.definitions.r4_extract import element_table, structures
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.definitions.value_sets import ValueSet, value_set
 from fhir_server.validation import r4, r4b
 from fhir_server.validation.coverage import Coverage, Source, coverage
 from fhir_server.validation.definition import ANY_RESOURCE, PRIMITIVE_TYPES
@@ -145,3 +148,26 @@ def test_every_r4_example_of_a_type_checked_from_r4_is_valid(conformance_data: P
             assert validator.validate(resource) == [], path.name
             checked.add(resource["resourceType"])
     assert len(checked) >= 15
+
+
+def test_the_bindings_of_data_types_are_those_of_the_specification(conformance_data: Path) -> None:
+    bundle = loads((conformance_data / "fhir" / "r4-definitions" / "Bundle-types.json").read_bytes())
+    published = terminology_extract.bindings(entry["resource"] for entry in bundle["entry"])
+    assert len(published) > 40
+    for path, (strength, url) in published.items():
+        assert bindings()[path] == Binding(strength, url)  # type: ignore[arg-type] # a strength of the file
+
+
+def test_the_value_sets_are_those_of_the_specification(conformance_data: Path) -> None:
+    known = terminology_extract.read_terminology(
+        [conformance_data / "fhir" / "r4-definitions" / "Bundle-valuesets.json"]
+    )
+    compared = 0
+    for url in known.value_sets:
+        codes, is_open = terminology_extract.enumerate_value_set(url, known)
+        if codes and not is_open:
+            assert value_set(url) == ValueSet(
+                url, {system: frozenset(listed) for system, listed in codes.items()}, is_open=False
+            )
+            compared += 1
+    assert compared > 400

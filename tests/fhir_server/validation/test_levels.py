@@ -1,4 +1,4 @@
-"""How deep validation looks: off, structure, strict; and what strict adds."""
+"""How deep validation looks: off, structure, strict, profile; and what each adds."""
 
 from typing import Literal
 
@@ -98,3 +98,26 @@ def test_an_expression_ends_where_the_location_leaves_the_elements() -> None:
     assert expression("Patient", ("name", 0, "fhir_comments", "str")) == "Patient.name[0]"
     assert expression("Patient", ("contained", 0, "root")) == "Patient.contained[0]"
     assert expression("Patient", ("deceasedBoolean",)) == "Patient.deceased.ofType(boolean)"
+
+
+def test_profile_adds_the_invariants_of_r4_and_refuses_for_errors_only() -> None:
+    # dom-6, a missing narrative, is a warning
+    assert VALIDATOR.validate(VALID, level=ValidationLevel.PROFILE) == []
+    nobody: JsonObject = {"resourceType": "Patient", "contact": [{"gender": "female"}]}
+    assert VALIDATOR.validate(nobody, level=ValidationLevel.STRICT) == []
+    found = VALIDATOR.validate(nobody, level=ValidationLevel.PROFILE)
+    assert [(issue.severity, issue.code, issue.expression) for issue in found] == [
+        ("warning", "invariant", "Patient"),
+        ("error", "invariant", "Patient.contact[0]"),
+    ]
+    assert VALIDATOR.validate(INVALID, level=ValidationLevel.PROFILE) == [
+        Issue("error", "value", "Expected boolean, found `true`", "Patient.active")
+    ]
+
+
+def test_examine_says_all_that_can_be_said() -> None:
+    issues = VALIDATOR.examine(VALID, profiles=["http://profile.example/StructureDefinition/unknown"])
+    assert [(issue.severity, issue.code) for issue in issues] == [
+        ("error", "not-found"),
+        ("warning", "invariant"),
+    ]

@@ -141,13 +141,18 @@ WRONG: list[tuple[Json, list[Issue]]] = [
         [error("value", "Observation.value.ofType(Quantity).value", "Expected decimal, found `5`")],
     ),
     (
-        {"resourceType": "Immunization", "status": "a", "vaccineCode": {"text": "a"}, "patient": {"id": "a"}},
+        {
+            "resourceType": "Immunization",
+            "status": "completed",
+            "vaccineCode": {"text": "a"},
+            "patient": {"id": "a"},
+        },
         [error("required", "Immunization.occurrence", "One form of `occurrence[x]` is required")],
     ),
     (
         {
             "resourceType": "Immunization",
-            "status": "a",
+            "status": "completed",
             "vaccineCode": {"text": "a"},
             "patient": {"id": "a"},
             "_occurrenceDateTime": {"id": "a"},
@@ -224,7 +229,9 @@ def test_every_finding_is_reported(resource: Json, issues: list[Issue]) -> None:
 
 
 def test_a_message_does_not_repeat_the_words_of_a_patient() -> None:
-    resource = patient(name=[{"family": "　"}], photo=[{"data": "Secret!"}], text={"status": "a", "div": ""})
+    resource = patient(
+        name=[{"family": "　"}], photo=[{"data": "Secret!"}], text={"status": "empty", "div": ""}
+    )
     assert [issue.message for issue in VALIDATOR.validate(resource)] == [
         "Expected string, found only white space",
         "Expected base64Binary, found other text",

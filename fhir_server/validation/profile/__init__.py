@@ -1,0 +1,1 @@
+"""Validation after StructureDefinitions: profiles, their slices, bindings, references and extensions."""
