@@ -6,12 +6,19 @@ fits its type. A parameter that leads to nothing that can be indexed is kept in
 `refused` with the reason.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from fhir_server.definitions.search_parameters import ElementTypes, SearchParameter
-from fhir_server.index import dates, quantities, references, strings, tokens, uris
+from fhir_server.definitions.search_parameters import ElementTypes, SearchParameter, SearchParamType
+from fhir_server.index import dates, positions, quantities, references, strings, tokens, uris, words
+from fhir_server.index.composites import (
+    COMPONENT_PARAM,
+    Component,
+    collect,
+    composite_emit,
+    slots_of,
+)
 from fhir_server.index.expression import (
     At,
     Child,
@@ -21,13 +28,18 @@ from fhir_server.index.expression import (
     Path,
     WhereEquals,
     WhereTarget,
+    is_path,
     parse,
 )
 from fhir_server.index.hashing import NO_SYSTEM, hash64, param_id
 from fhir_server.index.rows import IndexRows
 from fhir_server.index.walker import Emit, Node, Predicate
 from hie.core.fhir.json import Json
+from hie.core.fhirpath.expression import compiled
+from hie.core.language_errors import FhirPathError
 
+# How a component names an element that lies outside the composite's own.
+_OF_RESOURCE = "%resource."
 _CANONICALS = frozenset({"canonical", "uri", "url", "oid", "uuid"})
 
 
@@ -54,21 +66,31 @@ class TypeCompiler:
     def __init__(
         self,
         resource_type: str,
-        parameters: Iterable[SearchParameter],
+        parameters: Mapping[str, SearchParameter],
         elements: ElementTypes,
         base_url: str,
         zone: ZoneInfo,
+        *,
+        without: Collection[str] = (),
+        has_full_text: bool = False,
     ) -> None:
+        """Take the type's parameters by code, of which those in `without` get no rows of their own."""
         self.root = Node()
         self.refused: dict[tuple[str, str], str] = {}
         self._elements = elements
         self._base_url = base_url
         self._zone = zone
+        self._has_full_text = has_full_text
         # Parameters that read the same values in the same way share one emit.
         self._leaves: dict[tuple[int, str, str, str], tuple[_Place, list[SearchParameter]]] = {}
-        for parameter in parameters:
+        for parameter in (each for code, each in parameters.items() if code not in without):
             try:
-                self._add(parameter, resource_type)
+                if parameter.type == "composite":
+                    self._add_composite(parameter, resource_type)
+                elif parameter.code in words.NAMES:
+                    self._add_text(parameter)
+                else:
+                    self._add(parameter, resource_type)
             except ExpressionError as error:
                 self.refused[resource_type, parameter.code] = str(error)
         for place, group in self._leaves.values():
@@ -76,13 +98,19 @@ class TypeCompiler:
             if emit is not None:
                 place.open().emits.append(emit)
 
+    def _add_text(self, parameter: SearchParameter) -> None:
+        if not self._has_full_text:
+            raise ExpressionError("full-text search is off (setting `full_text`)")
+        self.root.emits.append(words.text_emit(parameter.code, parameter.number))
+
     def _add(self, parameter: SearchParameter, resource_type: str) -> None:
         if not parameter.expression:
             raise ExpressionError("has no expression")
-        if parameter.type in {"composite", "special"}:
-            raise ExpressionError(f"is of type {parameter.type}")
         if parameter.code == "phonetic":
             raise ExpressionError("needs a phonetic algorithm")
+        if parameter.is_stored and not is_path(parameter.expression, resource_type):
+            self._add_expression(parameter)
+            return
         is_found = False
         start = _Place(self.root, "", None, resource_type, resource_type)
         for path in parse(parameter.expression, resource_type):
@@ -100,6 +128,69 @@ class TypeCompiler:
             raise ExpressionError(
                 f"`{parameter.expression}` has no value that a {parameter.type} search reads"
             )
+
+    def _add_expression(self, parameter: SearchParameter) -> None:
+        """Add what evaluates an expression that is more than paths; a value that fails it gives no row."""
+        try:
+            expression = compiled(parameter.expression)
+        except FhirPathError as error:
+            raise ExpressionError(f"`{parameter.expression}` is not FHIRPath: {error.message}") from error
+        emits: dict[str, Emit | None] = {}
+
+        def emit(value: Json, rows: IndexRows) -> None:
+            if type(value) is not dict:
+                return
+            try:
+                nodes = expression.nodes(value)
+            except FhirPathError:
+                return  # what the expression cannot be asked of, it does not find
+            for node in nodes:
+                kind = node.shape.path
+                if kind not in emits:
+                    emits[kind] = self._emit(_Place(Node(), "", None, kind, kind), [parameter])
+                found = emits[kind]
+                if found is not None:
+                    found(node.value, rows)
+
+        self.root.emits.append(emit)
+
+    def _add_composite(self, parameter: SearchParameter, resource_type: str) -> None:
+        """Add what reads the components inside each element; raises ExpressionError."""
+        kinds = [each.type for each in parameter.component_parameters]
+        if len(kinds) < len(parameter.components):
+            raise ExpressionError("has a component that is no search parameter of the type")
+        if slots_of(kinds) is None:
+            raise ExpressionError(f"is composed of {', '.join(kinds)}")
+        for path in parse(parameter.expression, resource_type):
+            base = Node() if path else None
+            start = _Place(base or Node(), "", None, resource_type, resource_type)
+            for place in self._follow(start, path, parameter.expression):
+                if base is not None:
+                    place.open().emits.append(collect)
+                components = [
+                    self._component(parameter, kind, expression, place.kind)
+                    for kind, (_, expression) in zip(kinds, parameter.components, strict=True)
+                ]
+            self.root.emits.append(composite_emit(parameter.number, base, components))
+
+    def _component(
+        self, composite: SearchParameter, kind: SearchParamType, expression: str, base: str
+    ) -> Component:
+        """Return how the values of a component of type `kind` are read from an element of type `base`."""
+        is_of_resource = expression.startswith(_OF_RESOURCE)
+        start = composite.resource_type if is_of_resource else base
+        tree = Node()
+        reader = replace(composite, type=kind, number=COMPONENT_PARAM, code="")
+        is_found = False
+        for path in parse(expression.removeprefix(_OF_RESOURCE), start):
+            for place in self._follow(_Place(tree, "", None, start, start), path, expression):
+                emit = self._emit(place, [reader])
+                if emit is not None:
+                    place.open().emits.append(emit)
+                    is_found = True
+        if not is_found:
+            raise ExpressionError(f"`{expression}` has no value that a {kind} search reads")
+        return Component(kind, tree, is_of_resource)
 
     def _add_is_true(self, parameter: SearchParameter, start: _Place, path: Path) -> None:
         *before, last = path[:-1]
@@ -156,6 +247,7 @@ class TypeCompiler:
             "quantity": self._quantity_emit,
             "number": self._number_emit,
             "uri": self._uri_emit,
+            "special": self._position_emit,
         }[group[0].type]
         return make(place, group)
 
@@ -164,20 +256,30 @@ class TypeCompiler:
         if read is None:
             return None
         plain = tokens.token_emit(read, _numbers(group))
-        if place.kind != "Identifier":
+        texts = strings.texts_beside(place.kind)
+        if texts is None:
             return plain
+        beside = strings.string_emit(texts, _text_params(group))
+        if place.kind != "Identifier":
+            return _both(plain, beside)
         by_type = tokens.token_emit(tokens.of_type_tokens, _derived(group, "of-type"))
 
         def emit(value: Json, rows: IndexRows) -> None:
             plain(value, rows)
             if type(value) is dict and "type" in value:
                 by_type(value, rows)
+                beside(value, rows)
 
         return emit
 
     def _reference_emit(self, place: _Place, group: list[SearchParameter]) -> Emit | None:
         if place.kind == "Reference":
-            return references.reference_emit(_numbers(group), _derived(group, "identifier"), self._base_url)
+            displays = strings.texts_beside(place.kind)
+            assert displays is not None  # noqa: S101 - a Reference has a display
+            return _both(
+                references.reference_emit(_numbers(group), _derived(group, "identifier"), self._base_url),
+                strings.string_emit(displays, _text_params(group)),
+            )
         if place.kind == "Resource":
             return references.resource_emit(_numbers(group))
         if place.kind in _CANONICALS:
@@ -205,6 +307,9 @@ class TypeCompiler:
     def _uri_emit(self, place: _Place, group: list[SearchParameter]) -> Emit | None:
         return uris.uri_emit(_numbers(group)) if place.kind in uris.URI_TYPES else None
 
+    def _position_emit(self, place: _Place, group: list[SearchParameter]) -> Emit | None:
+        return positions.position_emit(_numbers(group)) if place.kind in positions.POSITION_TYPES else None
+
 
 def _numbers(group: list[SearchParameter]) -> tuple[int, ...]:
     return tuple(each.number for each in group)
@@ -212,6 +317,25 @@ def _numbers(group: list[SearchParameter]) -> tuple[int, ...]:
 
 def _derived(group: list[SearchParameter], modifier: str) -> tuple[int, ...]:
     return tuple(param_id(each.resource_type, f"{each.code}:{modifier}") for each in group)
+
+
+def _text_params(group: list[SearchParameter]) -> tuple[tuple[int, int], ...]:
+    """Return the params of what `:text` looks at, and of the windows of long texts."""
+    return tuple(
+        (
+            param_id(each.resource_type, f"{each.code}:text"),
+            strings.window_param(each.resource_type, f"{each.code}:text"),
+        )
+        for each in group
+    )
+
+
+def _both(first: Emit, second: Emit) -> Emit:
+    def emit(value: Json, rows: IndexRows) -> None:
+        first(value, rows)
+        second(value, rows)
+
+    return emit
 
 
 def _child_equals(name: str, literal: str) -> Predicate:
@@ -228,6 +352,8 @@ def _presence_emit(keys: tuple[str, ...], param: int) -> Emit:
     def emit(value: Json, rows: IndexRows) -> None:
         if type(value) is dict:
             is_there = any(value.get(key, False) is not False for key in keys)
-            rows.token.append((param, yes if is_there else no, NO_SYSTEM))
+            code = yes if is_there else no
+            rows.token.append((param, code, NO_SYSTEM))
+            rows.codes[code] = "true" if is_there else "false"
 
     return emit

@@ -81,6 +81,15 @@ def parse(expression: str, base: str) -> list[Path]:
     return paths
 
 
+def is_path(expression: str, base: str) -> bool:
+    """Return whether `expression` is of the subset that `parse` reads."""
+    try:
+        parse(expression, base)
+    except ExpressionError:
+        return False
+    return True
+
+
 class _Reader:
     def __init__(self, expression: str, base: str) -> None:
         self._text = expression

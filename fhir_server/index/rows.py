@@ -4,8 +4,13 @@ One list of tuples for each index table, in the order of the table's columns
 and without `rid` and `seq`, which the store adds when it writes.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Final, NamedTuple
+
+from fhir_server.index.sort_key import sort_key
+from hie.core.fhir.json import Json
 
 # Bounds of a period without start or end. FHIR years are 0001 to 9999
 # (https://hl7.org/fhir/R4/datatypes.html#dateTime), so these stand for infinity.
@@ -21,25 +26,111 @@ ReferenceRow = tuple[int, int, int | None]
 StringRow = tuple[int, str, str]
 DateRow = tuple[int, datetime, datetime]
 NumberRow = tuple[int, Decimal, Decimal]
-QuantityRow = tuple[int, Decimal, Decimal, int, int, int]
+QuantityRow = tuple[int, Decimal, Decimal, int, int, int, int, Decimal | None, Decimal | None]
 UriRow = tuple[int, int, str]
+TextRow = tuple[int, str]
+
+
+class CompositeRow(NamedTuple):
+    """One combination of values in one element; 0 and None where a component has no such part.
+
+    `key_hash` stands for all components that are hashes; `lo` to `hi` are a number, a quantity,
+    or microseconds since 1970 of a date, which lies before `hi`.
+    """
+
+    param: int
+    key_hash: int
+    first_hash: int
+    first_system: int
+    second_hash: int = 0
+    second_system: int = 0
+    unit_hash: int = 0
+    lo: Decimal | None = None
+    hi: Decimal | None = None
+    canonical_hash: int = 0
+    canonical_lo: Decimal | None = None
+    canonical_hi: Decimal | None = None
+    norm: str | None = None
+    third_hash: int = 0
+    third_system: int = 0
+    third_lo: Decimal | None = None
+    third_hi: Decimal | None = None
+
+
+# The columns of each index table, before rid and seq, as `IndexRows.of` gives them.
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "token": ("param", "code_hash", "system_hash", "code"),
+    "reference": ("param", "target_hash", "target_type"),
+    "string": ("param", "norm", "exact", "sort_key"),
+    "date": ("param", "lo", "hi"),
+    "number": ("param", "lo", "hi"),
+    "quantity": (
+        "param",
+        "lo",
+        "hi",
+        "system_hash",
+        "code_hash",
+        "unit_hash",
+        "canonical_hash",
+        "canonical_lo",
+        "canonical_hi",
+    ),
+    "uri": ("param", "uri_hash", "uri"),
+    "composite": CompositeRow._fields,
+    "text": ("param", "words"),
+}
+# Columns in which the 0 of a row stands for null.
+NULLED: Final = frozenset(
+    {
+        ("reference", "target_type"),
+        ("quantity", "canonical_hash"),
+        ("composite", "canonical_hash"),
+        ("composite", "second_hash"),
+        ("composite", "second_system"),
+        ("composite", "unit_hash"),
+        ("composite", "third_hash"),
+        ("composite", "third_system"),
+    }
+)
+# What `_sort` by a token compares; longer codes are cut.
+LONGEST_CODE: Final = 64
 
 
 class IndexRows:
-    """Rows of one resource for the seven index tables; no duplicates within a list.
+    """Rows of one resource for the index tables; no duplicates within a list.
 
     - token: param, code_hash, system_hash
     - reference: param, target_hash, target_type (None: not a resource of this server)
     - string: param, norm, exact
     - date: param, lo, hi (aware, UTC; the value lies in [lo, hi))
-    - number: param, lo, hi (the value lies in [lo, hi))
-    - quantity: param, lo, hi, system_hash, code_hash, unit_hash (0 where absent)
+    - number: param, lo, hi (the value lies in [lo, hi]; of a position lo is the latitude, hi the longitude)
+    - quantity: param, lo, hi, system_hash, code_hash, unit_hash, canonical_hash (0 where absent),
+      canonical_lo, canonical_hi
     - uri: param, uri_hash, uri
+    - composite: see CompositeRow
+    - text: param, words (as PostgreSQL writes a tsvector)
+
+    `codes` has the text of each code_hash but 0; `elements` is where composites collect what they are about,
+    empty when indexing is done. `of` gives the rows of one table with all its columns.
     """
 
-    __slots__ = ("date", "number", "quantity", "reference", "string", "token", "uri")
+    __slots__ = (
+        "codes",
+        "composite",
+        "date",
+        "elements",
+        "number",
+        "quantity",
+        "reference",
+        "string",
+        "text",
+        "token",
+        "uri",
+    )
 
     def __init__(self) -> None:
+        self.codes: dict[int, str] = {}
+        self.elements: list[Json] = []
         self.token: list[TokenRow] = []
         self.reference: list[ReferenceRow] = []
         self.string: list[StringRow] = []
@@ -47,3 +138,19 @@ class IndexRows:
         self.number: list[NumberRow] = []
         self.quantity: list[QuantityRow] = []
         self.uri: list[UriRow] = []
+        self.composite: list[CompositeRow] = []
+        self.text: list[TextRow] = []
+
+    def of(self, name: str) -> Sequence[tuple[object, ...]]:
+        """Return the rows of the table ``ix_name`` with the columns that COLUMNS lists."""
+        if name == "token":
+            codes = self.codes
+            return [
+                # PostgreSQL's text holds no U+0000
+                (param, code, system, codes[code][:LONGEST_CODE].replace("\0", "") if code else None)
+                for param, code, system in self.token
+            ]
+        if name == "string":
+            return [(param, norm, exact, sort_key(exact)) for param, norm, exact in self.string]
+        rows: Sequence[tuple[object, ...]] = getattr(self, name)
+        return rows

@@ -55,6 +55,14 @@ def string_emit(texts: Texts, params: tuple[tuple[int, int], ...]) -> Emit:
     return emit
 
 
+def texts_beside(kind: str) -> Texts | None:
+    """Return what reads the texts beside a code or reference of FHIR type `kind`, which `:text` looks at.
+
+    https://hl7.org/fhir/R4/search.html#modifiers; None where a type has none.
+    """
+    return _BESIDE.get(kind)
+
+
 def _plain(value: Json) -> list[str]:
     return [value] if type(value) is str else []
 
@@ -99,6 +107,21 @@ def _codeable_concept_texts(value: Json) -> list[str]:
     return found
 
 
+def _display(value: Json) -> list[str]:
+    return _members(value, ("display",), ()) if type(value) is dict else []
+
+
+def _text_of_type(value: Json) -> list[str]:
+    kind = value.get("type") if type(value) is dict else None
+    return _members(kind, ("text",), ()) if type(kind) is dict else []
+
+
+_BESIDE: Final[dict[str, Texts]] = {
+    "CodeableConcept": _codeable_concept_texts,
+    "Coding": _display,
+    "Identifier": _text_of_type,
+    "Reference": _display,
+}
 _READERS: Final[dict[str, Texts]] = {
     **dict.fromkeys(("string", "markdown", "code", "id", "uri", "url"), _plain),
     "HumanName": human_name_parts,

@@ -12,8 +12,8 @@ from fhir_server.index.rows import IndexRows
 from fhir_server.index.walker import Emit
 from hie.core.fhir.json import Json
 
-# A token of a value: hash of the code, hash of its system.
-Token = tuple[int, int]
+# A token of a value: hash of the code, hash of its system, the code.
+Token = tuple[int, int, str]
 Tokens = Callable[[Json], list[Token]]
 
 _PRIMITIVES: Final = frozenset(
@@ -33,7 +33,7 @@ _PRIMITIVES: Final = frozenset(
     }
 )
 # A value is there, but no code to find it by.
-_UNCODED: Final[list[Token]] = [(NO_CODE, NO_SYSTEM)]
+_UNCODED: Final[list[Token]] = [(NO_CODE, NO_SYSTEM, "")]
 _PUNCTUATION: Final = str.maketrans("", "", " -().")
 
 
@@ -53,13 +53,15 @@ def token_emit(tokens: Tokens, params: tuple[int, ...]) -> Emit:
         param = params[0]
 
         def emit_one(value: Json, rows: IndexRows) -> None:
-            for code, system in tokens(value):
+            for code, system, text in tokens(value):
                 rows.token.append((param, code, system))
+                rows.codes[code] = text
 
         return emit_one
 
     def emit(value: Json, rows: IndexRows) -> None:
-        for code, system in tokens(value):
+        for code, system, text in tokens(value):
+            rows.codes[code] = text
             for param in params:
                 rows.token.append((param, code, system))
 
@@ -78,7 +80,7 @@ def of_type_tokens(value: Json) -> list[Token]:
     kind = value.get("type")
     codings = kind.get("coding") if type(kind) is dict else None
     return [
-        (of_type_key(coding["code"], value["value"]), hash32(_text(coding.get("system"))))
+        (of_type_key(coding["code"], value["value"]), hash32(_text(coding.get("system"))), value["value"])
         for coding in (codings if type(codings) is list else ())
         if type(coding) is dict and type(coding.get("code")) is str
     ]
@@ -95,17 +97,20 @@ def _text(value: Json) -> str | None:
 
 def _primitive(system: int) -> Tokens:
     def read(value: Json) -> list[Token]:
-        return [(hash64(value), system)] if type(value) is str else []
+        return [(hash64(value), system, value)] if type(value) is str else []
 
     return read
 
 
 def _boolean(value: Json) -> list[Token]:
-    return [(hash64("true" if value else "false"), NO_SYSTEM)] if type(value) is bool else []
+    if type(value) is not bool:
+        return []
+    code = "true" if value else "false"
+    return [(hash64(code), NO_SYSTEM, code)]
 
 
 def _integer(value: Json) -> list[Token]:
-    return [(hash64(str(value)), NO_SYSTEM)] if type(value) is int else []
+    return [(hash64(str(value)), NO_SYSTEM, str(value))] if type(value) is int else []
 
 
 def _coding(value: Json) -> list[Token]:
@@ -135,7 +140,7 @@ def _value_in_system(value: Json, name: str) -> list[Token]:
     if type(text) is not str:
         return _UNCODED
     system = value.get("system")
-    return [(hash64(text), hash32(system if type(system) is str else None))]
+    return [(hash64(text), hash32(system if type(system) is str else None), text)]
 
 
 def _contact_point(value: Json) -> list[Token]:
@@ -148,11 +153,11 @@ def _contact_point(value: Json) -> list[Token]:
     text = value.get("value")
     if type(text) is not str:
         return _UNCODED
-    found = [(hash64(text), NO_SYSTEM)]
+    found = [(hash64(text), NO_SYSTEM, text)]
     if value.get("system") != "email":
         bare = without_punctuation(text)
         if bare != text:
-            found.append((hash64(bare), NO_SYSTEM))
+            found.append((hash64(bare), NO_SYSTEM, bare))
     return found
 
 

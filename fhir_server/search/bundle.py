@@ -20,13 +20,15 @@ def searchset(
 ) -> bytes:
     """Return the Bundle of `page` as JSON.
 
-    `parameters` are those that were applied, for the links; `base_url` is
-    without a slash at its end; `issues` become an entry of mode "outcome".
+    `resource_type` is "" for a search of several types; `parameters` are those that were applied,
+    for the links; `base_url` is without a slash at its end; `issues` become an entry of mode "outcome".
     """
     parts = [b'{"resourceType":"Bundle","type":"searchset"']
     if page.total is not None:
         parts.append(b',"total":%d' % page.total)
-    parts.append(b',"link":' + dumps(_links(f"{base_url}/{resource_type}", parameters, page.next_cursor)))
+    parts.append(
+        b',"link":' + dumps(_links(f"{base_url}/{resource_type}".rstrip("/"), parameters, page.next_cursor))
+    )
     base = base_url.encode()
     entries = [
         b'{"fullUrl":"%s/%s/%s","resource":%s,"search":{"mode":"%s"}}'

@@ -10,46 +10,21 @@ Three ways, all without an OFFSET:
   conditions (dense conditions without order, such as a range of dates).
 
 Which one is decided by counting, up to a cap, how many rows each condition has
-(`density_probe`). A condition is asked of one resource by a complete index key
-(param, hash, seq) or by `rid`; there is no EXISTS around an INTERSECT, which
-PostgreSQL plans badly.
+(`densities`). Numbers of rows stand in the text and not among the values: a plan that is
+made for any values has to know that a page is short.
 """
 # ruff: noqa: S608 - the text is made of names of ours, every value is a parameter
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fhir_server.search.conditions import (
-    AnyOf,
-    Chain,
-    Condition,
-    Has,
-    IdIs,
-    LastUpdatedIs,
-    Not,
-    ReferenceIs,
-    TokenIs,
-    UriIs,
-)
-from fhir_server.search.predicates import (
-    RowCondition,
-    branches_of,
-    instant_predicate,
-    row_predicate,
-    table_of,
-)
+from fhir_server.search.conditions import Condition, IdIs, LastUpdatedIs
+from fhir_server.search.probe import branches, has_join, is_dense, probe, rows
 from fhir_server.search.snapshot import Snapshot
-from fhir_server.search.sql import Sql, all_of, any_of, joined
+from fhir_server.search.sql import Sql, all_of, joined
 
-# A condition that has n of N resources costs n to collect, and a walk of N/n for each match of a
-# page: up to the square root of (page x N) collecting is cheaper (1,414 of 100,000, 4,472 of a million).
-_DENSITY_CAP: Final = (
-    "(SELECT greatest(500, sqrt(20 * greatest(reltuples, 0)))::bigint"
-    " FROM pg_class WHERE oid = 'resource'::regclass)"
-)
-# More alternatives than this are collected instead of merged.
-_MOST_BRANCHES: Final = 32
+_SKEW_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +64,7 @@ class Plan:
 
     def page(self, bounds: Bounds, limit: int) -> Sql:
         """Return a SELECT of (rid, seq) of the first `limit` matches within `bounds`, in order."""
-        tail = Sql("LIMIT %s", (limit,))
+        tail = Sql(f"LIMIT {limit:d}")
         if self.first is None:
             body = self._walk(bounds)
             return joined(" ", [body, Sql(bounds.order("r")), tail])
@@ -101,6 +76,21 @@ class Plan:
         """Return a SELECT of (rid, seq) of all matches within `bounds`, each once, without order."""
         return self._walk(bounds) if self.first is None else self._collected(bounds)
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether so much matches, as far as was counted, that collecting it costs more than a walk."""
+        return self.first is None or self.is_ordered
+
+    @property
+    def has_join(self) -> bool:
+        """Whether PostgreSQL has to know the values to plan well."""
+        return any(has_join(each) for each in self.conditions)
+
+    @property
+    def type_numbers(self) -> tuple[int, ...]:
+        """The one type that is searched."""
+        return (self.type_number,)
+
     def _others(self) -> list[Condition]:
         return [each for at, each in enumerate(self.conditions) if at != self.first]
 
@@ -108,6 +98,7 @@ class Plan:
         where = [
             Sql("r.type = %s AND NOT r.is_deleted", (self.type_number,)),
             *bounds.predicate("r"),
+            *(bound for each in self.conditions for bound in implied_bounds(each, self.type_number)),
             *(probe(each, "r") for each in self.conditions),
         ]
         return joined(" ", [Sql("SELECT r.rid, r.seq FROM resource r WHERE"), all_of(where)])
@@ -116,6 +107,9 @@ class Plan:
         first = None if self.first is None else rows(self.conditions[self.first], self.type_number)
         if first is None:
             return self._walk(bounds)
+        if not is_dense(self.conditions[self.first or 0]):
+            # Few rows of the range, but maybe many of its key: not to be read newest first.
+            first = Sql(f"{first.text} OFFSET 0", first.params)
         # Sorted before the others are asked, so that a page ends the asking.
         within = all_of(bounds.predicate("c"))
         where = all_of(probe(each, "d") for each in self._others())
@@ -127,26 +121,85 @@ class Plan:
 
     def _merged(self, bounds: Bounds, limit: int) -> Sql:
         condition = self.conditions[self.first or 0]
-        assert isinstance(condition, (TokenIs, ReferenceIs, UriIs))  # noqa: S101 - `is_ordered` says so
         rest = [*bounds.predicate("x"), *(probe(each, "x") for each in self._others())]
-        table = table_of(condition)
         selects = []
-        for branch in branches_of(condition, "x"):
+        for table, branch in branches(condition):
             where = all_of([branch, *rest])
             selects.append(
                 Sql(
                     f"SELECT DISTINCT ON (x.seq) x.rid, x.seq FROM {table} x WHERE {where.text}"
-                    f" {bounds.order('x')} LIMIT %s",
-                    (*where.params, limit),
+                    f" {bounds.order('x')} LIMIT {limit:d}",
+                    where.params,
                 )
             )
         if len(selects) == 1:
             return selects[0]
         union = joined(" UNION ALL ", (Sql(f"({each.text})", each.params) for each in selects))
         return Sql(
-            f"SELECT DISTINCT ON (u.seq) u.rid, u.seq FROM ({union.text}) AS u {bounds.order('u')} LIMIT %s",
-            (*union.params, limit),
+            f"SELECT DISTINCT ON (u.seq) u.rid, u.seq FROM ({union.text}) AS u {bounds.order('u')}"
+            f" LIMIT {limit:d}",
+            union.params,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPlan:
+    """How a search of several types is evaluated: by the plan of each."""
+
+    plans: tuple[Plan, ...]
+
+    @property
+    def has_join(self) -> bool:
+        """Whether PostgreSQL has to know the values to plan well."""
+        return any(each.has_join for each in self.plans)
+
+    @property
+    def type_numbers(self) -> tuple[int, ...]:
+        """The types that are searched."""
+        return tuple(each.type_number for each in self.plans)
+
+    def page(self, bounds: Bounds, limit: int) -> Sql:
+        """Return a SELECT of (rid, seq) of the first `limit` matches within `bounds`, in order."""
+        union = self._union([each.page(bounds, limit) for each in self.plans])
+        return Sql(
+            f"SELECT u.rid, u.seq FROM ({union.text}) AS u (rid, seq) {bounds.order('u')} LIMIT {limit:d}",
+            union.params,
+        )
+
+    def all(self, bounds: Bounds) -> Sql:
+        """Return a SELECT of (rid, seq) of all matches within `bounds`, each once, without order."""
+        return self._union([each.all(bounds) for each in self.plans])
+
+    @staticmethod
+    def _union(parts: Sequence[Sql]) -> Sql:
+        if not parts:
+            return Sql("SELECT 0::bigint AS rid, 0::bigint AS seq WHERE false")
+        return joined(" UNION ALL ", [Sql(f"({each.text})", each.params) for each in parts])
+
+
+def implied_bounds(condition: Condition, type_number: int) -> list[Sql]:
+    """Return what `condition` says of ``r.seq``, so that a walk begins where it may hold.
+
+    Versions are numbered before they are stamped with the time: one that was stamped before an
+    instant has a smaller number than one that was numbered after it. _SKEW_SECONDS are for the
+    clocks of several servers, and for a process that halts between the two.
+    """
+    if not isinstance(condition, LastUpdatedIs) or len(condition.values) != 1:
+        return []
+    (value,) = condition.values
+    end = {"lt": value.low, "eb": value.low, "le": value.high, "eq": value.high, "ap": value.high}.get(
+        value.prefix
+    )
+    if end is None:
+        return []
+    return [
+        Sql(
+            "r.seq <= coalesce((SELECT s.seq FROM resource s WHERE s.type = %s"
+            f" AND s.last_updated >= %s::timestamptz + interval '{_SKEW_SECONDS} seconds'"
+            " ORDER BY s.last_updated LIMIT 1), 9223372036854775807)",
+            (type_number, end),
+        )
+    ]
 
 
 def simple_plan(type_number: int, conditions: Sequence[Condition]) -> Plan | None:
@@ -157,140 +210,33 @@ def simple_plan(type_number: int, conditions: Sequence[Condition]) -> Plan | Non
             return Plan(type_number, given, at, is_ordered=False)
     if not given or all(rows(each, type_number) is None for each in given):
         return Plan(type_number, given, None, is_ordered=False)
-    if len(given) == 1 and _is_ordered(given[0]):
+    if len(given) == 1 and branches(given[0]) and is_dense(given[0]):
         return Plan(type_number, given, 0, is_ordered=True)
     return None
 
 
-def density_probe(type_number: int, conditions: Sequence[Condition]) -> tuple[list[int], Sql]:
-    """Return positions of conditions, and a SELECT of a cap and of their rows, each counted up to it."""
-    positions, counts = [], [Sql(_DENSITY_CAP)]
+def density_probe(type_number: int, conditions: Sequence[Condition], cap: int) -> Sql:
+    """Return a SELECT of how many rows each of `conditions` has, counted up to `cap`.
+
+    Each must be one that `probe.rows` can collect.
+    """
+    counts = []
     for at, condition in enumerate(conditions):
-        found = rows(condition, type_number)
-        if found is not None:
-            positions.append(at)
-            counts.append(
-                Sql(
-                    f"(SELECT count(*) FROM ({found.text} LIMIT {_DENSITY_CAP}) AS n{at})",
-                    found.params,
-                )
-            )
+        found = rows(condition, type_number, is_counted=True) or Sql("SELECT 1 WHERE false")
+        counts.append(Sql(f"(SELECT count(*) FROM ({found.text} LIMIT {cap:d}) AS n{at})", found.params))
     listed = joined(", ", counts)
-    return positions, Sql(f"SELECT {listed.text}", listed.params)
+    return Sql(f"SELECT {listed.text}", listed.params)
 
 
 def plan_by_density(
-    type_number: int, conditions: Sequence[Condition], positions: Sequence[int], counts: Sequence[int]
+    type_number: int, conditions: Sequence[Condition], counts: Mapping[int, int], cap: int
 ) -> Plan:
-    """Return the plan for conditions of which those at `positions` have `counts` rows, after the cap."""
+    """Return the plan for conditions of which those at the positions in `counts` have so many rows."""
     given = tuple(conditions)
-    cap, *counted = counts
-    fewest, at = min(zip(counted, positions, strict=True))
+    fewest, at = min((count, position) for position, count in counts.items())
     if fewest < cap:
         return Plan(type_number, given, at, is_ordered=False)
-    for position in positions:
-        if _is_ordered(given[position]):
+    for position in sorted(counts):
+        if branches(given[position]):
             return Plan(type_number, given, position, is_ordered=True)
     return Plan(type_number, given, None, is_ordered=False)
-
-
-def rows(condition: Condition, type_number: int) -> Sql | None:  # noqa: PLR0911 - one a kind of condition
-    """Return a SELECT of (rid, seq), maybe repeated, of all that satisfy `condition`.
-
-    None where there is no index to collect them from.
-    """
-    match condition:
-        case Not() | LastUpdatedIs():
-            return None
-        case IdIs():
-            return Sql(
-                "SELECT r.rid, r.seq FROM resource r WHERE r.type = %s AND r.id = ANY(%s::text[])"
-                " AND NOT r.is_deleted",
-                (type_number, list(condition.ids)),
-            )
-        case AnyOf():
-            parts = [rows(each, type_number) for each in condition.conditions]
-            known = [part for part in parts if part is not None]
-            return joined(" UNION ALL ", known) if len(known) == len(parts) else None
-        case Chain():
-            inner = rows(condition.condition, condition.target)
-            if inner is None:
-                return None
-            return Sql(
-                f"SELECT y.rid, y.seq FROM ({inner.text}) AS i"
-                " JOIN resource t ON t.rid = i.rid AND t.type = %s"
-                " JOIN ix_reference y ON y.param = %s AND y.target_hash = t.key_hash",
-                (*inner.params, condition.target, condition.param),
-            )
-        case Has():
-            inner = rows(condition.condition, condition.source)
-            if inner is None:
-                return None
-            return Sql(
-                f"SELECT t.rid, t.seq FROM ({inner.text}) AS i"
-                " JOIN ix_reference y ON y.rid = i.rid AND y.param = %s"
-                " JOIN resource t ON t.key_hash = y.target_hash AND t.type = %s AND NOT t.is_deleted",
-                (*inner.params, condition.param, condition.own),
-            )
-        case _:
-            where = row_predicate(condition, "x")
-            return Sql(f"SELECT x.rid, x.seq FROM {table_of(condition)} x WHERE {where.text}", where.params)
-
-
-def probe(condition: Condition, of: str, depth: int = 0) -> Sql:  # noqa: PLR0911 - one a kind of condition
-    """Return whether `condition` holds for the resource version (rid, seq) under the alias `of`."""
-    row, target = f"y{depth}", f"t{depth}"
-    match condition:
-        case Not():
-            inner = probe(condition.condition, of, depth)
-            return Sql(f"NOT {inner.text}", inner.params)
-        case AnyOf():
-            return any_of(probe(each, of, depth) for each in condition.conditions)
-        case IdIs():
-            return _of_resource(of, row, Sql(f"{row}.id = ANY(%s::text[])", (list(condition.ids),)))
-        case LastUpdatedIs():
-            either = any_of(instant_predicate(each, f"{row}.last_updated") for each in condition.values)
-            return _of_resource(of, row, either)
-        case Chain():
-            inner = probe(condition.condition, target, depth + 1)
-            return Sql(
-                f"EXISTS (SELECT 1 FROM ix_reference {row} JOIN resource {target}"
-                f" ON {target}.key_hash = {row}.target_hash AND {target}.type = %s"
-                f" AND NOT {target}.is_deleted"
-                f" WHERE {row}.rid = {of}.rid AND {row}.param = %s AND {inner.text})",
-                (condition.target, condition.param, *inner.params),
-            )
-        case Has():
-            inner = probe(condition.condition, row, depth + 1)
-            return Sql(
-                f"EXISTS (SELECT 1 FROM resource {target} JOIN ix_reference {row}"
-                f" ON {row}.param = %s AND {row}.target_hash = {target}.key_hash"
-                f" WHERE {target}.rid = {of}.rid AND {inner.text})",
-                (condition.param, *inner.params),
-            )
-        case _:
-            return _of_row(condition, of, row)
-
-
-def _of_row(condition: RowCondition, of: str, row: str) -> Sql:
-    where = row_predicate(condition, row)
-    by = "seq" if _is_ordered(condition) else "rid"
-    # OFFSET 0 keeps the planner from turning the question into a join over all rows.
-    return Sql(
-        f"EXISTS (SELECT 1 FROM {table_of(condition)} {row}"
-        f" WHERE {row}.{by} = {of}.{by} AND {where.text} OFFSET 0)",
-        where.params,
-    )
-
-
-def _of_resource(of: str, row: str, where: Sql) -> Sql:
-    return Sql(
-        f"EXISTS (SELECT 1 FROM resource {row} WHERE {row}.rid = {of}.rid AND {where.text} OFFSET 0)",
-        where.params,
-    )
-
-
-def _is_ordered(condition: Condition) -> bool:
-    if not isinstance(condition, (TokenIs, ReferenceIs, UriIs)):
-        return False
-    return 0 < len(branches_of(condition, "x")) <= _MOST_BRANCHES

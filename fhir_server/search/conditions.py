@@ -38,14 +38,14 @@ class ReferenceIs:
 
 @dataclass(frozen=True, slots=True)
 class StringIs:
-    """The parameter has a text that starts with, is exactly or contains one of `values`.
+    """The parameter has a text that starts with, is exactly, contains, equals or ends with one of `values`.
 
     `values` are in normal form but for "exact"; `windows` is the param of long texts' windows.
     """
 
     param: int
     windows: int
-    mode: Literal["start", "exact", "contains"]
+    mode: Literal["start", "exact", "contains", "equal", "end"]
     values: tuple[str, ...]
 
 
@@ -70,7 +70,8 @@ class DateIs:
 class Amount:
     """A number to compare with: `value` as written, [low, high) its implicit range; of "ap" widened already.
 
-    `unit` is (system, code) hashes; system None is any, the whole None is any unit.
+    `unit` is (system, code) hashes; system None is any, the whole None is any unit. `canonical` is the same
+    amount in the canonical unit of its UCUM unit.
     """
 
     prefix: Prefix
@@ -78,6 +79,17 @@ class Amount:
     low: Decimal
     high: Decimal
     unit: tuple[int | None, int] | None = None
+    canonical: "Canonical | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """An amount in a canonical unit, of which `unit` is the hash."""
+
+    unit: int
+    value: Decimal
+    low: Decimal
+    high: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,56 @@ class UriIs:
     param: int
     values: tuple[str, ...]
     is_below: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeIs:
+    """One element has values for all components; each alternative is one ``a$b`` of the search.
+
+    An alternative is the comparisons of its components in the order of the row's slots.
+    """
+
+    param: int
+    values: tuple["Combination", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Values of one element's components.
+
+    `keys` are values of `key_hash` that the components compared by equality stand for, None when
+    they do not say it; then `first`, `second` and `third` say what they can.
+    """
+
+    key_hash: int | None
+    first: TokenValue
+    second: "TokenValue | Amount | Span | str | None" = None
+    third: "TokenValue | Amount | Span | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class NearIs:
+    """The position lies within `metres` of (latitude, longitude), in degrees of WGS 84."""
+
+    param: int
+    latitude: float
+    longitude: float
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextIs:
+    """The text holds what one of `values`, as PostgreSQL writes a tsquery, asks for."""
+
+    param: int
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """The parameter has a value for which `condition` does not hold."""
+
+    condition: "TokenIs | ReferenceIs | StringIs | DateIs | NumberIs | QuantityIs | UriIs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +198,14 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """One of the conditions holds."""
+    """One of the conditions holds; none at all never does."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All of the conditions hold."""
 
     conditions: tuple["Condition", ...]
 
@@ -168,11 +237,16 @@ Condition = (
     | NumberIs
     | QuantityIs
     | UriIs
+    | CompositeIs
+    | NearIs
+    | TextIs
+    | Other
     | IdIs
     | LastUpdatedIs
     | Present
     | Not
     | AnyOf
+    | AllOf
     | Chain
     | Has
 )

@@ -8,6 +8,7 @@ compared with, never executed.
 
 import base64
 import binascii
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -37,19 +38,33 @@ class KeyCursor:
     keys: tuple[str | None, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class IncludeCursor:
+    """The place behind the row `after` (None: before the first) of what the matches `rids` bring along.
+
+    `following` is the cursor of further matches.
+    """
+
+    rids: tuple[int, ...]
+    after: int | None
+    following: str | None
+
+
 Cursor = VersionCursor | KeyCursor
 
 
-def encode(cursor: Cursor, search: str) -> str:
+def encode(cursor: Cursor | IncludeCursor, search: str) -> str:
     """Return `cursor` as text for use with `search`, the canonical form of the search's parameters."""
     if isinstance(cursor, VersionCursor):
         content = b"v" + cursor.at.to_bytes(8) + cursor.snapshot.pack()
+    elif isinstance(cursor, IncludeCursor):
+        content = b"i" + zlib.compress(orjson.dumps([cursor.rids, cursor.after, cursor.following]))
     else:
         content = b"k" + orjson.dumps([cursor.rid, cursor.keys])
     return base64.urlsafe_b64encode(_checksum(content, search) + content).rstrip(b"=").decode()
 
 
-def decode(text: str, search: str) -> Cursor:
+def decode(text: str, search: str) -> Cursor | IncludeCursor:
     """Return the cursor that `encode` wrote for `search`; raises MalformedSearchError for any other text."""
     refusal = MalformedSearchError("`_cursor` is not one that this search gave out", expression="_cursor")
     try:
@@ -63,8 +78,11 @@ def decode(text: str, search: str) -> Cursor:
     try:
         if kind == b"v":
             return VersionCursor(unpack(rest[8:]), int.from_bytes(rest[:8]))
+        if kind == b"i":
+            rids, after, following = orjson.loads(zlib.decompress(rest))
+            return IncludeCursor(tuple(rids), after, following)
         rid, keys = orjson.loads(rest)
-    except ValueError as error:
+    except (ValueError, zlib.error) as error:
         raise refusal from error
     return KeyCursor(rid, tuple(keys))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from fhir_server.search.compile import Bounds, Plan
+from fhir_server.search.compile import Bounds, Plan, SystemPlan
 from fhir_server.search.cursor import KeyCursor
 from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, match_of
 from fhir_server.search.sort import Key, behind
@@ -20,7 +20,7 @@ from fhir_server.search.sql import Sql, joined
 
 def read_by_keys(
     connection: Connection[tuple[Any, ...]],
-    plan: Plan,
+    plan: Plan | SystemPlan,
     size: int,
     keys: Sequence[Key],
     cursor: KeyCursor | None,
@@ -39,11 +39,11 @@ def read_by_keys(
             named,
             Sql(" FROM m JOIN resource r ON r.rid = m.rid), p AS (SELECT * FROM k WHERE "),
             where,
-            Sql(f" ORDER BY {order} LIMIT %s)", (size + 1,)),
+            Sql(f" ORDER BY {order} LIMIT {size + 1:d})"),
             Sql(f" SELECT {COLUMNS}{texts} FROM p JOIN resource r USING (rid) ORDER BY {order}"),
         ],
     )
-    rows = execute(connection, statement)
+    rows = execute(connection, statement, has_join=plan.has_join)
     shown = rows[:size]
     following = KeyCursor(shown[-1][0], tuple(shown[-1][WIDTH:])) if len(rows) > size and shown else None
     return Page(tuple(match_of(row) for row in shown), following)

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from psycopg import Connection
+from psycopg import ClientCursor, Connection
 
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.search.cursor import Cursor
 from fhir_server.search.sql import Sql
 
 # What `match_of` reads, of the resource `r`.
-COLUMNS: Final = "r.rid, r.id, r.version, r.last_updated, r.body"
+COLUMNS: Final = "r.rid, r.id, r.version, r.last_updated, r.body, r.type"
 WIDTH: Final = COLUMNS.count(",") + 1
 
 
@@ -19,6 +20,7 @@ class Match:
     """One resource that was found; `rid` is its row."""
 
     rid: int
+    type: str
     id: str
     version: int
     last_updated: datetime
@@ -35,10 +37,18 @@ class Page:
 
 def match_of(row: tuple[Any, ...]) -> Match:
     """Return the match that the first columns of `row` hold."""
-    rid, identifier, version, last_updated, body = row[:WIDTH]
-    return Match(rid, identifier, version, last_updated, body.encode())
+    rid, identifier, version, last_updated, body, number = row[:WIDTH]
+    return Match(rid, R4_RESOURCE_TYPES[number - 1], identifier, version, last_updated, body.encode())
 
 
-def execute(connection: Connection[tuple[Any, ...]], statement: Sql) -> list[tuple[Any, ...]]:
-    """Return the rows of `statement`."""
+def execute(
+    connection: Connection[tuple[Any, ...]], statement: Sql, *, has_join: bool = False
+) -> list[tuple[Any, ...]]:
+    """Return the rows of `statement`.
+
+    With `has_join` it is planned for its values even where the connection keeps plans for any values.
+    """
+    if has_join:
+        # What a client binds itself is planned each time (Python's quoting is psycopg's).
+        return ClientCursor(connection).execute(statement.text, statement.params).fetchall()
     return connection.execute(statement.text, statement.params).fetchall()

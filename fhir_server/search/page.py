@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from fhir_server.search.compile import Bounds, Plan, density_probe, plan_by_density, simple_plan
+from fhir_server.search.compile import Bounds, Plan, SystemPlan, plan_by_density, simple_plan
 from fhir_server.search.conditions import Condition
 from fhir_server.search.cursor import Cursor, KeyCursor, VersionCursor
+from fhir_server.search.date_page import read_by_date
+from fhir_server.search.densities import Densities
 from fhir_server.search.key_page import read_by_keys
 from fhir_server.search.match import Page, execute
 from fhir_server.search.query import Query
@@ -21,41 +23,56 @@ from hie.core.errors import MalformedSearchError
 _COUNTED: Final = 10_000
 
 
-def plan(connection: Connection[tuple[Any, ...]], type_number: int, conditions: Sequence[Condition]) -> Plan:
-    """Return how to evaluate `conditions`, counting how dense they are where that decides."""
+def plan(
+    connection: Connection[tuple[Any, ...]],
+    type_number: int,
+    conditions: Sequence[Condition],
+    densities: Densities,
+    *,
+    is_sorted: bool = False,
+) -> Plan:
+    """Return how to evaluate `conditions`, by how dense they are where that decides.
+
+    `is_sorted` says that the matches are wanted in another order than that of versions.
+    """
     simple = simple_plan(type_number, conditions)
-    if simple is not None:
+    if simple is not None and not (is_sorted and simple.is_ordered):
         return simple
-    positions, statement = density_probe(type_number, conditions)
-    counts = execute(connection, statement)[0]
-    return plan_by_density(type_number, conditions, positions, counts)
+    counts = densities.counts(connection, type_number, conditions)
+    return plan_by_density(type_number, conditions, counts, densities.cap(connection))
 
 
 def read_page(
-    connection: Connection[tuple[Any, ...]], plan: Plan, query: Query, cursor: Cursor | None
+    connection: Connection[tuple[Any, ...]], plan: Plan | SystemPlan, query: Query, cursor: Cursor | None
 ) -> Page:
     """Return the matches behind `cursor`, the first page when it is None.
 
     Raises MalformedSearchError for a cursor of another order.
     """
     refusal = MalformedSearchError("`_cursor` is not one that this search gave out", expression="_cursor")
-    if not query.sort or query.sort[0].code == "_lastUpdated":
+    if query.is_by_version:
         is_ascending = bool(query.sort) and not query.sort[0].is_descending
         if isinstance(cursor, KeyCursor):
             raise refusal
         return read_by_version(connection, plan, query.count, cursor, is_ascending=is_ascending)
     if isinstance(cursor, VersionCursor):
         raise refusal
+    found = read_by_date(connection, plan, query.count, query.sort, cursor)
+    if found is not None:
+        return found
     return read_by_keys(connection, plan, query.count, [key_of(each) for each in query.sort], cursor)
 
 
-def count(connection: Connection[tuple[Any, ...]], plan: Plan, *, may_estimate: bool) -> int:
+def count(connection: Connection[tuple[Any, ...]], plan: Plan | SystemPlan, *, may_estimate: bool) -> int:
     """Return how many resources match; with `may_estimate` the planner's guess for large numbers."""
     found = plan.all(Bounds())
     if may_estimate:
-        explained = execute(connection, Sql(f"EXPLAIN (FORMAT JSON) {found.text}", found.params))
+        explained = execute(
+            connection, Sql(f"EXPLAIN (FORMAT JSON) {found.text}", found.params), has_join=True
+        )
         guess = int(explained[0][0][0]["Plan"]["Plan Rows"])
         if guess >= _COUNTED:
             return guess
-    total: int = execute(connection, Sql(f"SELECT count(*) FROM ({found.text}) AS n", found.params))[0][0]
+    counted = Sql(f"SELECT count(*) FROM ({found.text}) AS n", found.params)
+    total: int = execute(connection, counted, has_join=True)[0][0]
     return total

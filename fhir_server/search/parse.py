@@ -5,19 +5,32 @@ understood is an error that names it; under lenient handling unknown parameters
 are left out and listed instead (https://hl7.org/fhir/R4/search.html#errors).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from fhir_server.definitions.search_parameters import SearchParameter, SearchParameterRegistry, type_number
+from fhir_server.definitions.search_parameters import SearchParameter, type_number
 from fhir_server.index.indexer import Indexer
-from fhir_server.search.conditions import AnyOf, Chain, Condition, Has
-from fhir_server.search.modifiers import Surroundings, condition_of, is_target, unsupported_modifier
+from fhir_server.search import special
+from fhir_server.search.comparison import compared
+from fhir_server.search.conditions import AllOf, AnyOf, Chain, Condition, Has, Not
+from fhir_server.search.filter import read_filter
+from fhir_server.search.look_up import LookUp
+from fhir_server.search.modifiers import (
+    Surroundings,
+    condition_of,
+    is_target,
+    negation,
+    unsupported_modifier,
+)
 from fhir_server.search.query import Query
 from fhir_server.search.result_parameters import RESULT_PARAMETERS, ResultParameters
 from fhir_server.search.syntax import split_name
 from fhir_server.search.values import target_types
+from hie.core.access import Filters
 from hie.core.errors import MalformedSearchError, UnknownResourceTypeError, UnknownSearchParameterError
 
 # How far a chain may lead (https://hl7.org/fhir/R4/search.html#chaining sets no limit).
@@ -30,7 +43,6 @@ class Parser:
 
     def __init__(
         self,
-        registry: SearchParameterRegistry,
         indexer: Indexer,
         *,
         base_url: str,
@@ -38,8 +50,7 @@ class Parser:
         page_size: int,
         page_size_limit: int,
     ) -> None:
-        """Take the registries, the server's base URL and zone, and the default and largest `_count`."""
-        self._registry = registry
+        """Take the indexer with its registry, the server's base URL and zone, and limits of `_count`."""
         self._indexer = indexer
         self._base_url = base_url.rstrip("/")
         self._zone = zone
@@ -53,19 +64,25 @@ class Parser:
         now: datetime,
         *,
         is_lenient: bool = False,
+        filters: Filters | None = None,
+        within: Filters | None = None,
+        look_up: LookUp | None = None,
     ) -> Query:
-        """Return the search ``resource_type?parameters``.
+        """Return the search ``resource_type?parameters``, of all that `filters` let through.
 
-        Raises UnknownResourceTypeError, UnknownSearchParameterError (unless
-        `is_lenient`) and MalformedSearchError.
+        `within` narrows the matches, and nothing else, in the same way: those of a compartment.
+        `look_up` answers what values refer to (value sets, hierarchies). Raises
+        UnknownResourceTypeError, UnknownSearchParameterError (unless `is_lenient`) and
+        MalformedSearchError.
         """
         if type_number(resource_type) is None:
             raise UnknownResourceTypeError(f"`{resource_type}` is not a resource type of FHIR R4")
-        around = Surroundings(self._base_url, self._zone, now)
+        around = Surroundings(self._base_url, self._zone, now, filters, look_up)
         result = ResultParameters(
             resource_type,
             self._known,
             self._references,
+            self._indexer.parts_of,
             page_size=self._page_size,
             page_size_limit=self._page_size_limit,
         )
@@ -78,19 +95,27 @@ class Parser:
                 if split_name(name).code in RESULT_PARAMETERS:
                     result.read(name, value)
                 else:
-                    conditions.append(self._condition(resource_type, name, value, around))
+                    conditions.append(self.condition(resource_type, name, value, around))
             except UnknownSearchParameterError:
                 if not is_lenient:
                     raise
                 unknown.append(name)
             else:
                 applied.append((name, value))
-        return result.query(tuple(conditions), tuple(applied), tuple(unknown))
+        for narrowed in (around, replace(around, filters=within)):
+            found = self.readable(resource_type, narrowed)
+            if found is not None:
+                conditions.append(found)
+        query = result.query(tuple(conditions), tuple(applied), tuple(unknown))
+        return query if filters is None else replace(query, readable=partial(self.readable, around=around))
 
-    def _condition(
+    def condition(
         self, resource_type: str, name: str, value: str, around: Surroundings, depth: int = 0
     ) -> Condition:
-        """Return the condition that ``name=value`` states on resources of type `resource_type`."""
+        """Return the condition that ``name=value`` states on resources of type `resource_type`.
+
+        `depth` says how many chains led there. Raises as `parse`.
+        """
         expression = f"{resource_type}.{name}"
         if not value:
             raise MalformedSearchError(f"Search parameter `{name}` has no value", expression=expression)
@@ -99,66 +124,138 @@ class Parser:
         if name.startswith("_has:"):
             return self._has(resource_type, name, value, around, depth)
         parts = split_name(name)
-        parameter = self._known(resource_type, parts.code, name)
-        if parts.rest:
-            return self._chain(parameter, parts.modifier, parts.rest, value, around, depth)
         try:
-            return condition_of(parameter, parts.modifier, value, around)
+            if parts.code == "_filter":
+                return read_filter(value, resource_type, around, self)
+            if parts.code == "_list":
+                return self._list(resource_type, parts.modifier, value, around)
+            if parts.rest:
+                return self.chain(
+                    resource_type,
+                    name.partition(".")[0],
+                    around,
+                    lambda target: self.condition(target, parts.rest, value, around, depth + 1),
+                    whole=name,
+                )
+            parameter = self._known(resource_type, parts.code, name)
+            return self._plain(parameter, parts.modifier, value, around)
+        except MalformedSearchError as error:
+            error.expression = error.expression or expression
+            raise
         except ValueError as error:
             raise MalformedSearchError(
                 f"Search parameter `{name}` of {resource_type}: {error}", expression=expression
             ) from error
 
+    def readable(self, resource_type: str, around: Surroundings) -> Condition | None:
+        """Return what makes resources of `resource_type` readable; None for everything.
+
+        What these conditions are chained through is not filtered again.
+        """
+        if around.filters is None:
+            return None
+        readable = around.filters(resource_type)
+        if readable.is_everything:
+            return None
+        plain = Surroundings(self._base_url, self._zone, around.now, None, around.look_up)
+        return AnyOf(
+            tuple(
+                AllOf(tuple(self.condition(resource_type, name, value, plain) for name, value in alternative))
+                for alternative in readable.alternatives
+            )
+        )
+
+    def chain(
+        self,
+        resource_type: str,
+        name: str,
+        around: Surroundings,
+        make: Callable[[str], Condition],
+        *,
+        whole: str = "",
+    ) -> Condition:
+        """Return that the reference ``name`` or ``name:Type`` leads to a resource with the condition `make`.
+
+        `make` takes a type that the reference may lead to; types of which it raises
+        UnknownSearchParameterError are left out unless all are. `whole` is the parameter that errors
+        name. Raises as `parse`.
+        """
+        expression = f"{resource_type}.{whole or name}"
+        parts = split_name(name)
+        parameter = self._known(resource_type, parts.code, name)
+        if parameter.type != "reference":
+            raise MalformedSearchError(
+                f"`{parameter.code}` of {resource_type} is not a reference and cannot be chained",
+                expression=expression,
+            )
+        if parts.modifier and not is_target(parameter, parts.modifier):
+            raise unsupported_modifier(parameter, parts.modifier)
+        chains: list[Condition] = []
+        unknown = None
+        for target in target_types(parameter, parts.modifier):
+            number = type_number(target)
+            if number is None:
+                continue
+            try:
+                condition = make(target)
+            except UnknownSearchParameterError as error:
+                unknown = error
+                continue
+            chains.append(Chain(parameter.number, number, self._through(target, condition, around)))
+        if not chains:
+            raise UnknownSearchParameterError(
+                f"What follows `{name}` of {resource_type} is defined for no type that it refers to",
+                expression=expression,
+            ) from unknown
+        return chains[0] if len(chains) == 1 else AnyOf(tuple(chains))
+
+    def _plain(
+        self, parameter: SearchParameter, modifier: str, value: str, around: Surroundings
+    ) -> Condition:
+        is_negated = False
+        if around.comparison:
+            if modifier:
+                raise ValueError(f"a name in a filter has no modifier `:{modifier}`")
+            if around.comparison == "ni" or (around.comparison == "pr" and value == "false"):
+                is_negated = True
+                value = "true" if value == "false" else value
+        else:
+            modifier, value, is_negated = negation(modifier, value)
+        found = tuple(
+            compared(part, around.comparison, value, around)
+            if around.comparison
+            else condition_of(part, modifier, value, around)
+            for part in self._indexer.parts_of(parameter) or (parameter,)
+        )
+        condition = found[0] if len(found) == 1 else AnyOf(found)
+        return Not(condition) if is_negated else condition
+
+    def _through(self, resource_type: str, condition: Condition, around: Surroundings) -> Condition:
+        """Return `condition` on resources of `resource_type` that may be read."""
+        readable = self.readable(resource_type, around)
+        return condition if readable is None else AllOf((condition, readable))
+
     def _known(self, resource_type: str, code: str, name: str) -> SearchParameter:
-        parameter = self._registry.of(resource_type).get(code)
+        parameter = self._indexer.registry.of(resource_type).get(code)
         if parameter is None:
             raise UnknownSearchParameterError(
                 f"Search parameter `{name}` is not defined for {resource_type}",
                 expression=f"{resource_type}.{name}",
             )
-        if not self._indexer.is_indexed(parameter):
+        reason = self._indexer.refusal(parameter)
+        if reason is not None:
             raise UnknownSearchParameterError(
-                f"Search parameter `{name}` of {resource_type} is not supported",
+                f"Search parameter `{name}` of {resource_type} is not supported: {reason}",
                 expression=f"{resource_type}.{name}",
             )
         return parameter
 
     def _references(self, resource_type: str) -> tuple[SearchParameter, ...]:
-        return tuple(each for each in self._registry.of(resource_type).values() if each.type == "reference")
-
-    def _chain(
-        self,
-        parameter: SearchParameter,
-        modifier: str,
-        rest: str,
-        value: str,
-        around: Surroundings,
-        depth: int,
-    ) -> Condition:
-        """Read ``reference:Type.rest`` (https://hl7.org/fhir/R4/search.html#chaining)."""
-        expression = f"{parameter.resource_type}.{parameter.code}.{rest}"
-        if parameter.type != "reference":
-            raise MalformedSearchError(
-                f"`{parameter.code}` of {parameter.resource_type} is not a reference and cannot be chained",
-                expression=expression,
-            )
-        if modifier and not is_target(parameter, modifier):
-            raise unsupported_modifier(parameter, modifier)
-        code = split_name(rest).code
-        chains: list[Condition] = []
-        for target in target_types(parameter, modifier):
-            number = type_number(target)
-            if number is None or not (modifier or code == "_has" or code in self._registry.of(target)):
-                continue
-            condition = self._condition(target, rest, value, around, depth + 1)
-            chains.append(Chain(parameter.number, number, condition))
-        if not chains:
-            raise UnknownSearchParameterError(
-                f"Search parameter `{rest}` is defined for no type that"
-                f" `{parameter.code}` of {parameter.resource_type} refers to",
-                expression=expression,
-            )
-        return chains[0] if len(chains) == 1 else AnyOf(tuple(chains))
+        return tuple(
+            each
+            for each in self._indexer.registry.of(resource_type).values()
+            if each.type == "reference" and self._indexer.is_indexed(each)
+        )
 
     def _has(self, resource_type: str, name: str, value: str, around: Surroundings, depth: int) -> Condition:
         """Read ``_has:Type:reference:rest`` (https://hl7.org/fhir/R4/search.html#has)."""
@@ -172,8 +269,21 @@ class Parser:
             raise MalformedSearchError(
                 f"`{parts[2]}` of {parts[1]} does not refer to {resource_type}", expression=name
             )
-        condition = self._condition(parts[1], parts[3], value, around, depth + 1)
-        return Has(referring.number, source, own, condition)
+        condition = self.condition(parts[1], parts[3], value, around, depth + 1)
+        return Has(referring.number, source, own, self._through(parts[1], condition, around))
+
+    def _list(self, resource_type: str, modifier: str, value: str, around: Surroundings) -> Condition:
+        """Read ``_list=id`` and the lists that R4 names (https://hl7.org/fhir/R4/search.html#list)."""
+        if modifier:
+            raise MalformedSearchError(f"`_list` has no modifier `:{modifier}`", expression="_list")
+        if value.startswith("$"):
+            criteria = special.functional_list(resource_type, value)
+            return AllOf(tuple(self.condition(resource_type, name, text, around) for name, text in criteria))
+        own, source = type_number(resource_type), type_number("List")
+        assert own is not None and source is not None  # noqa: S101, PT018 - both are types of R4
+        item = self._known("List", "item", "_list")
+        condition = self.condition("List", "_id", value.removeprefix("List/"), around)
+        return Has(item.number, source, own, self._through("List", condition, around))
 
 
 def _check_text(name: str, value: str) -> None:

@@ -9,22 +9,40 @@ from typing import Final
 from fhir_server.index.hashing import hash64
 from fhir_server.index.normal_form import LONGEST, normal_form
 from fhir_server.index.uris import LONGEST as LONGEST_URI
+from fhir_server.search.composite_predicate import combination_predicate, composite_alternatives
 from fhir_server.search.conditions import (
-    Amount,
+    CompositeIs,
     DateIs,
+    NearIs,
     NumberIs,
+    Other,
     Present,
     QuantityIs,
     ReferenceIs,
     Span,
     StringIs,
+    TextIs,
     TokenIs,
     TokenValue,
     UriIs,
 )
+from fhir_server.search.measure_predicates import amount_alternatives, near_predicate, quantity_alternatives
 from fhir_server.search.sql import Sql, any_of
 
-RowCondition = TokenIs | ReferenceIs | StringIs | DateIs | NumberIs | QuantityIs | UriIs | Present
+RowCondition = (
+    TokenIs
+    | ReferenceIs
+    | StringIs
+    | DateIs
+    | NumberIs
+    | QuantityIs
+    | UriIs
+    | CompositeIs
+    | NearIs
+    | TextIs
+    | Other
+    | Present
+)
 
 # No text that begins with a prefix sorts after prefix + the last code point (collation "C").
 _LAST: Final = "\U0010ffff"
@@ -34,10 +52,12 @@ def table_of(condition: RowCondition) -> str:
     """Return the name of the index table that answers `condition`."""
     if isinstance(condition, Present):
         return condition.table
+    if isinstance(condition, Other):
+        return table_of(condition.condition)
     return _TABLES[type(condition)]
 
 
-def row_predicate(condition: RowCondition, row: str) -> Sql:  # noqa: PLR0911 - one a kind of condition
+def row_predicate(condition: RowCondition, row: str) -> Sql:  # noqa: C901, PLR0911 - a case a kind
     """Return what is true of the rows, under the alias `row`, that satisfy `condition`."""
     match condition:
         case TokenIs():
@@ -52,12 +72,37 @@ def row_predicate(condition: RowCondition, row: str) -> Sql:  # noqa: PLR0911 - 
             return _with_param(condition.param, row, [_below(value, row) for value in condition.values])
         case DateIs():
             return _with_param(condition.param, row, [_span(value, row) for value in condition.values])
-        case NumberIs():
-            return _with_param(condition.param, row, [_amount(value, row) for value in condition.values])
-        case QuantityIs():
-            return _with_param(condition.param, row, [_quantity(value, row) for value in condition.values])
+        case CompositeIs():
+            return any_of(combination_predicate(condition.param, value, row) for value in condition.values)
+        case NumberIs() | QuantityIs():
+            return any_of(row_alternatives(condition, row))
+        case NearIs():
+            return near_predicate(condition, row)
+        case TextIs():
+            return _with_param(
+                condition.param,
+                row,
+                [Sql(f"{row}.words @@ %s::tsquery", (value,)) for value in condition.values],
+            )
+        case Other():
+            inner = row_predicate(condition.condition, row)
+            return Sql(f"{row}.param = %s AND NOT ({inner.text})", (condition.condition.param, *inner.params))
         case Present():
             return Sql(f"{row}.param = %s", (condition.param,))
+
+
+def row_alternatives(condition: RowCondition, row: str) -> list[Sql]:
+    """Return `row_predicate` as alternatives, each of which an index range answers."""
+    match condition:
+        case NumberIs():
+            found = [each for value in condition.values for each in amount_alternatives(value, row)]
+        case QuantityIs():
+            found = [each for value in condition.values for each in quantity_alternatives(value, row)]
+        case CompositeIs():
+            return composite_alternatives(condition, row)
+        case _:
+            return [row_predicate(condition, row)]
+    return [_with_param(condition.param, row, [each]) for each in found]
 
 
 def instant_predicate(value: Span, column: str) -> Sql:
@@ -98,17 +143,37 @@ def branches_of(condition: TokenIs | ReferenceIs | UriIs, row: str) -> list[Sql]
 
 
 def _token(condition: TokenIs, row: str) -> Sql:
-    codes = list(dict.fromkeys(value.code_hash for value in condition.values))
-    systems = {value.system_hash for value in condition.values}
-    if None in codes:
-        return _with_param(condition.param, row, [_token_value(value, row) for value in condition.values])
+    by_system: dict[int | None, list[int]] = {}
+    whole: list[Sql] = []
+    for value in condition.values:
+        if value.code_hash is None:
+            whole.append(_token_value(value, row))
+        else:
+            by_system.setdefault(value.system_hash, []).append(value.code_hash)
+    if whole or not by_system:
+        return _with_param(
+            condition.param,
+            row,
+            [*whole, *(_codes(codes, system, row) for system, codes in by_system.items())],
+        )
+    codes = list(dict.fromkeys(code for listed in by_system.values() for code in listed))
     found = _in(row, condition.param, "code_hash", codes)
-    if systems == {None}:
-        return found
-    if len(systems) == 1:
-        return Sql(f"{found.text} AND {row}.system_hash = %s", (*found.params, systems.pop()))
-    exact = any_of(_token_value(value, row) for value in condition.values)
+    if len(by_system) == 1:
+        (system,) = by_system
+        if system is None:
+            return found
+        return Sql(f"{found.text} AND {row}.system_hash = %s", (*found.params, system))
+    exact = any_of(_codes(listed, system, row) for system, listed in by_system.items())
     return Sql(f"{found.text} AND {exact.text}", found.params + exact.params)
+
+
+def _codes(codes: list[int], system: int | None, row: str) -> Sql:
+    found = Sql(f"{row}.code_hash = ANY(%s::bigint[])", (codes,))
+    if len(codes) == 1:
+        found = Sql(f"{row}.code_hash = %s", (codes[0],))
+    if system is None:
+        return found
+    return Sql(f"{found.text} AND {row}.system_hash = %s", (*found.params, system))
 
 
 def _token_value(value: TokenValue, row: str) -> Sql:
@@ -137,6 +202,10 @@ def _string(condition: StringIs, row: str) -> Sql:
             f"{row}.param = ANY(%s::int[]) AND {either.text}",
             ([condition.param, condition.windows], *either.params),
         )
+    if condition.mode in {"equal", "end"}:
+        return _with_param(
+            condition.param, row, [_whole(condition.mode, value, row) for value in condition.values]
+        )
     if condition.mode == "exact":
         return _with_param(
             condition.param,
@@ -146,16 +215,26 @@ def _string(condition: StringIs, row: str) -> Sql:
                 for value in condition.values
             ],
         )
-    return _with_param(condition.param, row, [_prefix(f"{row}.norm", value) for value in condition.values])
+    return _with_param(
+        condition.param, row, [prefix_predicate(f"{row}.norm", value) for value in condition.values]
+    )
 
 
-def _prefix(column: str, value: str) -> Sql:
+def _whole(mode: str, value: str, row: str) -> Sql:
+    """Compare the normal form, cut where the index cuts it."""
+    if mode == "equal":
+        return Sql(f"{row}.norm = %s", (value,))
+    return Sql(f"right({row}.norm, %s) = %s", (len(value), value))
+
+
+def prefix_predicate(column: str, value: str) -> Sql:
+    """Return whether the text in `column`, of collation "C", begins with `value`."""
     return Sql(f"{column} >= %s AND {column} < %s", (value, value + _LAST))
 
 
 def _below(value: str, row: str) -> Sql:
     path = value if value.endswith("/") else f"{value}/"
-    below = _prefix(f"{row}.uri", path[:LONGEST_URI])
+    below = prefix_predicate(f"{row}.uri", path[:LONGEST_URI])
     return Sql(f"({row}.uri = %s OR ({below.text}))", (value[:LONGEST_URI], *below.params))
 
 
@@ -180,35 +259,6 @@ def _span(value: Span, row: str) -> Sql:
     return Sql(text, bounds)
 
 
-def _amount(value: Amount, row: str) -> Sql:
-    """Compare the numbers from lo to hi of a row, both included; without prefix by implicit precision."""
-    lo, hi = f"{row}.lo", f"{row}.hi"
-    text, bounds = {
-        "eq": (f"{lo} >= %s AND {hi} < %s AND {lo} < %s", (value.low, value.high, value.high)),
-        "ne": (f"({lo} < %s OR {hi} >= %s)", (value.low, value.high)),
-        "gt": (f"{hi} > %s", (value.value,)),
-        "lt": (f"{lo} < %s", (value.value,)),
-        "ge": (f"{hi} >= %s", (value.value,)),
-        "le": (f"{lo} <= %s", (value.value,)),
-        "sa": (f"{lo} > %s", (value.value,)),
-        "eb": (f"{hi} < %s", (value.value,)),
-        "ap": (f"{lo} <= %s AND {hi} >= %s", (value.high, value.low)),
-    }[value.prefix]
-    return Sql(text, bounds)
-
-
-def _quantity(value: Amount, row: str) -> Sql:
-    amount = _amount(value, row)
-    if value.unit is None:
-        return amount
-    system, code = value.unit
-    if system is None:
-        unit = Sql(f"({row}.code_hash = %s OR {row}.unit_hash = %s)", (code, code))
-    else:
-        unit = Sql(f"{row}.system_hash = %s AND {row}.code_hash = %s", (system, code))
-    return Sql(f"{amount.text} AND {unit.text}", amount.params + unit.params)
-
-
 _TABLES: Final[dict[type, str]] = {
     TokenIs: "ix_token",
     ReferenceIs: "ix_reference",
@@ -217,4 +267,7 @@ _TABLES: Final[dict[type, str]] = {
     NumberIs: "ix_number",
     QuantityIs: "ix_quantity",
     UriIs: "ix_uri",
+    CompositeIs: "ix_composite",
+    NearIs: "ix_number",
+    TextIs: "ix_text",
 }

@@ -3,22 +3,29 @@
 https://hl7.org/fhir/R4/search.html#return
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.search.conditions import Condition
 
+# What makes resources of a type readable, None for all of them.
+Readable = Callable[[str], Condition | None]
 Total = Literal["none", "estimate", "accurate"]
 Summary = Literal["false", "true", "text", "data", "count"]
 
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """One key of `_sort`; `parameter` is None for `_lastUpdated` and for `_id`, which `code` names."""
+    """One key of `_sort`; `type` is None for `_lastUpdated` and for `_id`, which `code` names.
+
+    `numbers` are the parameters whose rows hold the values.
+    """
 
     code: str
-    parameter: SearchParameter | None
+    type: str | None
+    numbers: tuple[int, ...]
     is_descending: bool
 
 
@@ -39,10 +46,11 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One search of resources of type `resource_type`.
+    """One search of resources of type `resource_type`, "" for a search of several types.
 
     `applied` are the parameters as they were understood, in order, for the
-    `self` link; `unknown` the names that were ignored under lenient handling.
+    `self` link; `unknown` the names that were ignored under lenient handling; `readable` says what
+    may come along, None for everything.
     """
 
     resource_type: str
@@ -56,3 +64,9 @@ class Query:
     cursor: str | None = None
     applied: tuple[tuple[str, str], ...] = field(default=())
     unknown: tuple[str, ...] = ()
+    readable: Readable | None = field(default=None, compare=False)
+
+    @property
+    def is_by_version(self) -> bool:
+        """Whether the matches are in the order of their versions, as they are without `_sort`."""
+        return not self.sort or self.sort[0].code == "_lastUpdated"

@@ -1,7 +1,7 @@
 """The parameters that say how a search answers, not what it matches.
 
-`_sort _count _include _revinclude _total _summary _elements`, and `_cursor`,
-which `next` links carry (https://hl7.org/fhir/R4/search.html#return). `_format`
+`_sort _count _include _revinclude _total _summary _elements _contained`, and
+`_cursor`, which `next` links carry (https://hl7.org/fhir/R4/search.html#return). `_format`
 and `_pretty` are for the router.
 """
 
@@ -11,11 +11,13 @@ from typing import Final, TypeVar
 from fhir_server.definitions.search_parameters import SearchParameter, type_number
 from fhir_server.search.conditions import Condition
 from fhir_server.search.query import Include, Query, SortKey, Summary, Total
+from fhir_server.search.sort import SORTABLE
 from fhir_server.search.syntax import split_list, split_name
 from hie.core.errors import MalformedSearchError
 
 RESULT_PARAMETERS: Final = frozenset(
     {
+        "_contained",
         "_count",
         "_cursor",
         "_elements",
@@ -45,6 +47,8 @@ _INCLUDE_PARTS: Final = (2, 3)
 Known = Callable[[str, str, str], SearchParameter]
 # The reference parameters of a type.
 References = Callable[[str], tuple[SearchParameter, ...]]
+# The parameters in whose rows the values of a parameter stand; none for its own.
+Parts = Callable[[SearchParameter], tuple[SearchParameter, ...]]
 
 
 class ResultParameters:
@@ -55,12 +59,14 @@ class ResultParameters:
         resource_type: str,
         known: Known,
         references: References,
+        parts_of: Parts,
         *,
         page_size: int,
         page_size_limit: int,
     ) -> None:
         """Take the type that is searched, the look-ups, and the default and largest `_count`."""
         self._references = references
+        self._parts_of = parts_of
         self._type = resource_type
         self._known = known
         self._limit = page_size_limit
@@ -98,6 +104,11 @@ class ResultParameters:
                 self._elements = [each.removeprefix(f"{self._type}.") for each in split_list(value)]
             case "_cursor":
                 self._cursor = value
+            case "_contained" if value != "false":
+                raise MalformedSearchError(
+                    f"`_contained` is `{value}`: contained resources are not searched",
+                    expression="_contained",
+                )
 
     def query(
         self,
@@ -130,8 +141,15 @@ class ResultParameters:
         is_descending = text.startswith("-")
         code = text.removeprefix("-")
         if code in _COLUMNS:
-            return SortKey(code, None, is_descending)
-        return SortKey(code, self._known(self._type, code, code), is_descending)
+            return SortKey(code, None, (), is_descending)
+        parameter = self._known(self._type, code, code)
+        if parameter.type not in SORTABLE:
+            raise MalformedSearchError(
+                f"Search parameter `{code}` is of type {parameter.type}, which has no order",
+                expression="_sort",
+            )
+        numbers = tuple(each.number for each in self._parts_of(parameter) or (parameter,))
+        return SortKey(code, parameter.type, numbers, is_descending)
 
     def _include(self, value: str, *, is_reverse: bool, is_iterated: bool) -> Include:
         name = "_revinclude" if is_reverse else "_include"

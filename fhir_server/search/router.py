@@ -4,87 +4,60 @@ Reads the parameters and ``Prefer: handling=``; answers with a searchset Bundle.
 """
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from fhir_server.interactions.answer import json_answer
-from fhir_server.interactions.negotiation import check_format
+from fhir_server.interactions.deferred import deferred
+from fhir_server.interactions.negotiation import check_format, preferences, read_form, read_parameters
+from fhir_server.interactions.route import interaction
 from fhir_server.interactions.server import Server
 from fhir_server.search.bundle import searchset
-from fhir_server.search.service import SearchService
-from hie.core.errors import PayloadTooLargeError, RequestError, UnsupportedMediaTypeError
-
-_FORM = "application/x-www-form-urlencoded"
-# A page's query string is far below; a client with more values sends a POST.
-_MOST_PARAMETERS = 1_000
 
 
-def mount(router: APIRouter, server: Server, service: SearchService) -> None:
-    """Add ``GET [base]/[type]`` and ``POST [base]/[type]/_search``."""
+def mount(router: APIRouter, server: Server) -> None:
+    """Add ``GET [base]/[type]``, ``GET [base]`` and their twins by ``POST .../_search``."""
 
-    @router.api_route("/{resource_type}", name="search-type", methods=["GET", "HEAD"])
+    async def read(request: Request) -> Sequence[tuple[str, str]]:
+        return await read_form(request, server.max_body_bytes)
+
+    @interaction(router, "/{resource_type}", name="search-type")
     def search(request: Request, resource_type: str) -> Response:
-        return _answer(request, server, service, resource_type, read_parameters(request.url.query))
+        return _answer(request, server, resource_type, read_parameters(request.url.query))
 
-    @router.post("/{resource_type}/_search", name="search-type by POST")
-    async def search_by_post(request: Request, resource_type: str) -> Response:
-        form = await _read_form(request, server.max_body_bytes)
+    @interaction(router, "/{resource_type}/_search", name="search-type by POST", methods=["POST"], body=read)
+    def search_by_post(request: Request, resource_type: str, body: Sequence[tuple[str, str]]) -> Response:
         # Parameters of the URL and of the body count alike.
-        parameters = [*read_parameters(request.url.query), *read_parameters(form)]
-        return await run_in_threadpool(_answer, request, server, service, resource_type, parameters)
+        return _answer(request, server, resource_type, [*read_parameters(request.url.query), *body])
 
+    @interaction(router, "/", name="search-system", is_shown=False)
+    @interaction(router, "", name="search-system")
+    def search_system(request: Request) -> Response:
+        return _answer(request, server, "", read_parameters(request.url.query))
 
-def read_parameters(query: str) -> list[tuple[str, str]]:
-    """Return the names and values of a query string, in order; raises RequestError for too many."""
-    try:
-        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
-    except UnicodeDecodeError as error:
-        raise RequestError("The search parameters are not UTF-8") from error
-    except ValueError as error:
-        raise RequestError(f"A search has at most {_MOST_PARAMETERS} parameters") from error
+    @interaction(router, "/_search", name="search-system by POST", methods=["POST"], body=read)
+    def search_system_by_post(request: Request, body: Sequence[tuple[str, str]]) -> Response:
+        return _answer(request, server, "", [*read_parameters(request.url.query), *body])
 
 
 def _answer(
     request: Request,
     server: Server,
-    service: SearchService,
     resource_type: str,
     parameters: Sequence[tuple[str, str]],
 ) -> Response:
     check_format(request)
-    is_lenient = _is_lenient(request)
-    answer = server.run(
-        lambda transaction: service.answer(transaction, resource_type, parameters, is_lenient=is_lenient)
+    accepted = deferred(request, server, f"{resource_type}?{urlencode(parameters)}")
+    if accepted is not None:
+        return accepted
+    # An unknown parameter is named in the answer, unless the client asks for strict handling.
+    is_lenient = preferences(request).handling != "strict"
+    answer = server.look(
+        request,
+        lambda transaction: server.repository.answer(
+            transaction, resource_type, parameters, is_lenient=is_lenient
+        ),
     )
-    text = searchset(
-        answer.page, answer.query.resource_type, answer.query.applied, server.base_url, answer.issues
-    )
+    text = searchset(answer.page, resource_type, answer.query.applied, server.base_url, answer.issues)
     return json_answer(request, text)
-
-
-def _is_lenient(request: Request) -> bool:
-    """Return whether ``Prefer: handling=lenient`` is asked for (https://hl7.org/fhir/R4/search.html#errors)."""
-    for header in request.headers.getlist("prefer"):
-        for part in header.replace(";", ",").split(","):
-            if part.strip().replace(" ", "") == "handling=lenient":
-                return True
-    return False
-
-
-async def _read_form(request: Request, limit_bytes: int) -> str:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    text = b""
-    async for chunk in request.stream():
-        text += chunk
-        if len(text) > limit_bytes:
-            raise PayloadTooLargeError(f"The body is larger than {limit_bytes} bytes")
-    if not text:
-        return ""
-    if media_type != _FORM:
-        raise UnsupportedMediaTypeError(f"A search by POST is sent as {_FORM}")
-    try:
-        return text.decode()
-    except UnicodeDecodeError as error:
-        raise RequestError("The search parameters are not UTF-8") from error

@@ -39,8 +39,12 @@ class Snapshot:
 
     def pack(self) -> bytes:
         """Return the snapshot as few bytes: the floor, then the distances to each listed version."""
-        numbers = [self.floor, *(after - before for before, after in pairwise((self.floor, *self.listed)))]
-        return zlib.compress(b"".join(_variable_length(number) for number in numbers), 9)
+        distances = [after - before for before, after in pairwise((self.floor, *self.listed))]
+        if max(distances, default=0) < 0x80:  # noqa: PLR2004 - each is one byte as it is
+            packed = bytes(distances)
+        else:
+            packed = b"".join(_variable_length(each) for each in distances)
+        return zlib.compress(_variable_length(self.floor) + packed)
 
 
 def unpack(packed: bytes) -> Snapshot:
@@ -66,21 +70,26 @@ def unpack(packed: bytes) -> Snapshot:
     return Snapshot(numbers[0], tuple(listed))
 
 
-def visible_versions(type_number: int, is_wanted: Sql) -> Sql:
-    """Return a SELECT of (latest, recent): the latest visible version of the type, and those to list.
+def visible_versions(type_numbers: Sequence[int], is_wanted: Sql) -> Sql:
+    """Return a SELECT of (latest, recent): the latest visible version of the types, and those to list.
 
     `recent` is null unless `is_wanted` and other transactions are under way.
     """
+    numbers = list(type_numbers)
     return joined(
         "",
         [
             Sql(f"SELECT w.latest, CASE WHEN {UNDER_WAY} AND "),
             is_wanted,
             Sql(
-                " THEN ARRAY(SELECT s.seq FROM resource s WHERE s.type = %s AND s.seq > w.latest - %s"
+                " THEN ARRAY(SELECT s.seq FROM resource s"
+                " WHERE s.type = ANY(%s::smallint[]) AND s.seq > w.latest - %s"
                 " ORDER BY s.seq DESC LIMIT %s) END AS recent"
-                " FROM (SELECT coalesce(max(seq), 0) AS latest FROM resource WHERE type = %s) AS w",
-                (type_number, WINDOW, _MOST_LISTED, type_number),
+                # One look into the index a type: a maximum over several types reads them whole.
+                " FROM (SELECT coalesce(max(l.seq), 0) AS latest FROM unnest(%s::smallint[]) AS n (type)"
+                " CROSS JOIN LATERAL (SELECT r.seq FROM resource r WHERE r.type = n.type"
+                " ORDER BY r.seq DESC LIMIT 1) AS l) AS w",
+                (numbers, WINDOW, _MOST_LISTED, numbers),
             ),
         ],
     )

@@ -1,30 +1,30 @@
 """The keys of `_sort` as SQL expressions (https://hl7.org/fhir/R4/search.html#sort).
 
 A resource with several values is sorted by the least for ascending order and by
-the greatest for descending; one without a value comes last. Dates, strings,
-numbers, quantities and URIs are read from the index tables. Of tokens and
-references the tables hold hashes only, so their keys are read from the
-resource's text; that costs its parsing.
+the greatest for descending; one without a value comes last. All keys are read
+from the index tables: codes as written, Chinese texts by their pinyin,
+references by the id of the resource that they lead to.
 """
 # ruff: noqa: S608 - the text is made of names of ours, every value is a parameter
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from fhir_server.index.json_path import json_paths
 from fhir_server.search.query import SortKey
 from fhir_server.search.sql import Sql, all_of, any_of
 
+# By parameter type: the table, the key for ascending and for descending order, and the key's type.
 _COLUMNS: Final = {
-    "date": ("ix_date", "lo", "hi", "timestamptz"),
-    "string": ("ix_string", "norm", "norm", "text"),
-    "number": ("ix_number", "lo", "hi", "numeric"),
-    "quantity": ("ix_quantity", "lo", "hi", "numeric"),
-    "uri": ("ix_uri", "uri", "uri", "text"),
+    "date": ("ix_date", "k.lo", "k.hi", "timestamptz"),
+    "string": ("ix_string", "coalesce(k.sort_key, k.norm)", "coalesce(k.sort_key, k.norm)", "text"),
+    "token": ("ix_token", "k.code", "k.code", "text"),
+    "number": ("ix_number", "k.lo", "k.hi", "numeric"),
+    "quantity": ("ix_quantity", "k.lo", "k.hi", "numeric"),
+    "uri": ("ix_uri", "k.uri", "k.uri", "text"),
+    "reference": ("ix_reference k JOIN resource t ON t.key_hash = k.target_hash", "t.id", "t.id", "text"),
 }
-
-# jsonb cannot hold U+0000, which a FHIR string should not but may have.
-_JSONB: Final = r"CASE WHEN strpos(r.body, '\u0000') = 0 THEN r.body::jsonb END"
+# What a search can be sorted by.
+SORTABLE: Final = frozenset(_COLUMNS)
 
 
 class Key(NamedTuple):
@@ -42,25 +42,16 @@ class Key(NamedTuple):
 
 def key_of(sort: SortKey) -> Key:
     """Return the SQL of one key."""
-    if sort.parameter is None:
+    if sort.type is None:
         value, kind = (Sql("r.id"), "text") if sort.code == "_id" else (Sql("r.seq"), "bigint")
         return Key(value, kind, sort.is_descending)
-    found = _COLUMNS.get(sort.parameter.type)
-    pick = "max" if sort.is_descending else "min"
-    if found is None:
-        paths = json_paths(sort.parameter)
-        texts = " UNION ALL ".join(f"SELECT jsonb_path_query({_JSONB}, %s::jsonpath) AS v" for _ in paths)
-        return Key(
-            Sql(f"""(SELECT {pick}((v #>> '{{}}') COLLATE "C") FROM ({texts}) AS values)""", tuple(paths)),
-            "text",
-            sort.is_descending,
-        )
-    table, low, high, kind = found
-    column = high if sort.is_descending else low
+    table, low, high, kind = _COLUMNS[sort.type]
+    pick, column = ("max", high) if sort.is_descending else ("min", low)
+    source = table if " k " in table else f"{table} k"
     return Key(
         Sql(
-            f"(SELECT {pick}(k.{column}) FROM {table} k WHERE k.rid = r.rid AND k.param = %s)",
-            (sort.parameter.number,),
+            f"(SELECT {pick}({column}) FROM {source} WHERE k.rid = r.rid AND k.param = ANY(%s::int[]))",
+            (list(sort.numbers),),
         ),
         kind,
         sort.is_descending,

@@ -26,8 +26,10 @@ def all_of(pieces: Iterable[Sql]) -> Sql:
 
 
 def any_of(pieces: Iterable[Sql]) -> Sql:
-    """Return the disjunction of `pieces`, in parentheses."""
+    """Return the disjunction of `pieces`, in parentheses; false when there is none."""
     ordered = list(pieces)
+    if not ordered:
+        return Sql("false")
     if len(ordered) == 1:
         return ordered[0]
     inner = joined(" OR ", (Sql(f"({piece.text})", piece.params) for piece in ordered))

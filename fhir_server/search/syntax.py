@@ -64,6 +64,15 @@ def unescape(text: str) -> str:
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
+def escape(text: str, *, keep: str = "") -> str:
+    r"""Return `text` with the signs that separate values escaped, but for those in `keep`.
+
+    >>> escape("a,b|c", keep="|")
+    'a\\,b|c'
+    """
+    return "".join(f"\\{each}" if each in "\\,|$" and each not in keep else each for each in text)
+
+
 def split_prefix(text: str) -> tuple[Prefix, str]:
     """Return the comparison prefix of a date, number or quantity and the rest; "eq" when there is none.
 

@@ -6,6 +6,7 @@ cannot be read.
 """
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -16,13 +17,17 @@ from fhir_server.definitions.search_parameters import ANY_RESOURCE, SearchParame
 from fhir_server.index.date_range import date_range
 from fhir_server.index.hashing import NO_SYSTEM, hash32, hash64, param_id, reference_key
 from fhir_server.index.normal_form import LONGEST, normal_form
+from fhir_server.index.quantities import UCUM, canonical_amounts
 from fhir_server.index.references import target_of
 from fhir_server.index.rows import OPEN_END, OPEN_START
 from fhir_server.index.strings import STRIDE, window_param
 from fhir_server.index.tokens import of_type_key, without_punctuation
+from fhir_server.index.ucum import unit_of
 from fhir_server.search.conditions import (
     Amount,
+    Canonical,
     DateIs,
+    NearIs,
     NumberIs,
     QuantityIs,
     ReferenceIs,
@@ -41,6 +46,10 @@ _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _APPROXIMATION: Final = 10
 _TELECOM: Final = frozenset({"phone", "telecom", "fax"})
 _OF_TYPE_PARTS: Final = 3
+# A walk through a city's centre.
+_NEAR_METRES: Final = 5_000.0
+# What people write for UCUM's international mile.
+_LENGTHS: Final = {"mi": "[mi_i]", "miles": "[mi_i]", "mile": "[mi_i]"}
 
 
 def token(parameter: SearchParameter, text: str) -> TokenIs:
@@ -133,10 +142,34 @@ def quantity(parameter: SearchParameter, text: str) -> QuantityIs:
             unit = (hash32(pieces[1]) if pieces[1] else None, hash64(pieces[2])) if pieces[2] else None
             if unit is None and pieces[1]:
                 raise ValueError("the value has a system without a code")
-            values.append(_amount(pieces[0], unit))
+            code = pieces[2] if pieces[1] == UCUM else ""
+            values.append(_with_canonical(_amount(pieces[0], unit), code))
         else:
             raise ValueError("the value is neither number nor number|system|code")
     return QuantityIs(parameter.number, tuple(values))
+
+
+def near(parameter: SearchParameter, text: str) -> NearIs:
+    """Return the condition ``near=latitude|longitude|distance|units`` of a Location.
+
+    https://hl7.org/fhir/R4/location.html#positional-searching: kilometres when no units are given;
+    what is near when no distance is given is for the server to say.
+    """
+    pieces = [unescape(piece) for piece in split_list(text, "|")]
+    if not 2 <= len(pieces) <= 4:  # noqa: PLR2004 - of latitude, longitude, distance, units the last may be left out
+        raise ValueError("the value is not latitude|longitude|distance|units")
+    latitude, longitude = (_plain_number(piece) for piece in pieces[:2])
+    if abs(latitude) > 90 or abs(longitude) > 180:  # noqa: PLR2004 - degrees of WGS 84
+        raise ValueError(f"`{pieces[0]}|{pieces[1]}` is no position on Earth")
+    units = pieces[3] if len(pieces) > 3 and pieces[3] else "km"  # noqa: PLR2004 - the fourth
+    unit = unit_of(_LENGTHS.get(units, units))
+    if unit is None or unit.canonical != "m":
+        raise ValueError(f"`{units}` is not a unit of length (UCUM: km, m, [mi_i])")
+    distance = pieces[2] if len(pieces) > 2 else ""  # noqa: PLR2004 - the third
+    metres = float(unit.amount(_plain_number(distance))) if distance else _NEAR_METRES
+    if metres < 0:
+        raise ValueError(f"`{distance}` is less than nothing")
+    return NearIs(parameter.number, float(latitude), float(longitude), metres)
 
 
 def uri(parameter: SearchParameter, text: str, modifier: str) -> UriIs:
@@ -180,6 +213,26 @@ def _token_value(text: str) -> TokenValue:
     if not system and not code:
         raise ValueError("the value is empty")
     return TokenValue(hash64(code) if code else None, hash32(system) if system else NO_SYSTEM)
+
+
+def token_value(system: str, code: str) -> TokenValue:
+    """Return the token of `code` in `system`; "" for `code` stands for any."""
+    return TokenValue(hash64(code) if code else None, hash32(system))
+
+
+def _plain_number(text: str) -> Decimal:
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"`{text}` is not a number")
+    return Decimal(text)
+
+
+def _with_canonical(amount: Amount, code: str) -> Amount:
+    """Return `amount` with what it is in the canonical unit of the UCUM unit `code`."""
+    found = canonical_amounts(code, (amount.value, amount.low, amount.high)) if code else None
+    if found is None:
+        return amount
+    unit, (value, low, high) = found
+    return replace(amount, canonical=Canonical(unit, value, low, high))
 
 
 def _span(text: str, zone: ZoneInfo, now: datetime) -> Span:

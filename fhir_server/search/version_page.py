@@ -11,18 +11,18 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from fhir_server.search.compile import Bounds, Plan
+from fhir_server.search.compile import Bounds, Plan, SystemPlan
 from fhir_server.search.cursor import VersionCursor
 from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, match_of
 from fhir_server.search.snapshot import UNDER_WAY, Snapshot, snapshot_of, visible_versions
 from fhir_server.search.sql import Sql, joined
 
-_NO_RESOURCE: Final = "NULL, NULL, NULL, NULL, NULL"
+_NO_RESOURCE: Final = ", ".join(["NULL"] * WIDTH)
 
 
 def read_by_version(
     connection: Connection[tuple[Any, ...]],
-    plan: Plan,
+    plan: Plan | SystemPlan,
     size: int,
     cursor: VersionCursor | None,
     *,
@@ -41,7 +41,7 @@ def read_by_version(
 
 
 def _first(
-    connection: Connection[tuple[Any, ...]], plan: Plan, size: int, *, is_ascending: bool
+    connection: Connection[tuple[Any, ...]], plan: Plan | SystemPlan, size: int, *, is_ascending: bool
 ) -> tuple[list[tuple[Any, ...]], Snapshot]:
     """Return the rows of the first page and the snapshot that its statement saw."""
     if not is_ascending:
@@ -52,7 +52,9 @@ def _first(
     return _first_with_snapshot(connection, plan, size, is_ascending=is_ascending)
 
 
-def _newest(connection: Connection[tuple[Any, ...]], plan: Plan, size: int) -> list[tuple[Any, ...]]:
+def _newest(
+    connection: Connection[tuple[Any, ...]], plan: Plan | SystemPlan, size: int
+) -> list[tuple[Any, ...]]:
     """Return the rows of the first page, each with whether other transactions were under way.
 
     Most searches end here: planning the longer statement takes three times as long as this one.
@@ -65,13 +67,13 @@ def _newest(connection: Connection[tuple[Any, ...]], plan: Plan, size: int) -> l
             Sql(") AS p (rid, at) JOIN resource r ON r.rid = p.rid"),
         ],
     )
-    return execute(connection, statement)
+    return execute(connection, statement, has_join=plan.has_join)
 
 
 def _first_with_snapshot(
-    connection: Connection[tuple[Any, ...]], plan: Plan, size: int, *, is_ascending: bool
+    connection: Connection[tuple[Any, ...]], plan: Plan | SystemPlan, size: int, *, is_ascending: bool
 ) -> tuple[list[tuple[Any, ...]], Snapshot]:
-    has_more = Sql("(SELECT count(*) FROM p) > %s", (size,))
+    has_more = Sql(f"(SELECT count(*) FROM p) > {size:d}")
     statement = joined(
         "",
         [
@@ -79,12 +81,12 @@ def _first_with_snapshot(
             plan.page(Bounds(is_ascending=is_ascending), size + 1),
             Sql(f") SELECT {COLUMNS}, p.at, NULL::bigint[] FROM p JOIN resource r ON r.rid = p.rid"),
             Sql(f" UNION ALL SELECT {_NO_RESOURCE}, v.latest, v.recent FROM ("),
-            visible_versions(plan.type_number, has_more),
+            visible_versions(plan.type_numbers, has_more),
             Sql(") AS v"),
         ],
     )
     rows, snapshot = [], Snapshot(0)
-    for row in execute(connection, statement):
+    for row in execute(connection, statement, has_join=plan.has_join):
         if row[0] is None:
             snapshot = snapshot_of(row[WIDTH], row[WIDTH + 1])
         else:
@@ -94,7 +96,7 @@ def _first_with_snapshot(
 
 def _next(
     connection: Connection[tuple[Any, ...]],
-    plan: Plan,
+    plan: Plan | SystemPlan,
     size: int,
     cursor: VersionCursor,
     *,
@@ -120,8 +122,8 @@ def _next(
                 f" WHERE NOT {is_seen.text} AND NOT h.is_deleted AND h.seq {sign} %s)",
                 (*was_seen.params, *is_seen.params, cursor.at),
             ),
-            Sql(f") AS u (rid, at) ORDER BY at {direction} LIMIT %s) AS p", (size + 1,)),
+            Sql(f") AS u (rid, at) ORDER BY at {direction} LIMIT {size + 1:d}) AS p"),
             Sql(" JOIN resource r ON r.rid = p.rid"),
         ],
     )
-    return execute(connection, statement)
+    return execute(connection, statement, has_join=plan.has_join)

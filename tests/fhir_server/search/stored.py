@@ -13,19 +13,11 @@ from psycopg import Connection
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.index.hashing import reference_key
 from fhir_server.index.indexer import Indexer
+from fhir_server.index.rows import COLUMNS, NULLED
 from fhir_server.tables import INDEX_TABLES
 from hie.core.fhir.json import JsonObject, dumps
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
-_COLUMNS = {
-    "token": "param, code_hash, system_hash",
-    "reference": "param, target_hash, target_type",
-    "string": "param, norm, exact",
-    "date": "param, lo, hi",
-    "number": "param, lo, hi",
-    "quantity": "param, lo, hi, system_hash, code_hash, unit_hash",
-    "uri": "param, uri_hash, uri",
-}
 
 
 def put(connection: Connection[tuple[Any, ...]], indexer: Indexer, resources: Sequence[JsonObject]) -> None:
@@ -54,7 +46,7 @@ def put(connection: Connection[tuple[Any, ...]], indexer: Indexer, resources: Se
         connection.execute("SELECT rid, version FROM resource WHERE rid = ANY(%s)", (old,)).fetchall()
     )
     connection.execute("DELETE FROM resource WHERE rid = ANY(%s)", (old,))
-    rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in _COLUMNS}
+    rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in COLUMNS}
     with connection.cursor().copy(
         "COPY resource"
         " (rid, type, id, key_hash, version, seq, method, is_deleted, last_updated, digest, body) FROM STDIN"
@@ -69,9 +61,11 @@ def put(connection: Connection[tuple[Any, ...]], indexer: Indexer, resources: Se
             copy.write_row((rid, kind, resource["id"], key, version, seq, 2, False, at, b"", body))
             found = indexer.index(resource)
             for name, table in rows.items():
-                table.extend((*row, rid, seq) for row in getattr(found, name))
+                table.extend((*_with_nulls(name, row), rid, seq) for row in found.of(name))
     for name, table in rows.items():
-        with connection.cursor().copy(f"COPY ix_{name} ({_COLUMNS[name]}, rid, seq) FROM STDIN") as copy:
+        with connection.cursor().copy(
+            f"COPY ix_{name} ({', '.join(COLUMNS[name])}, rid, seq) FROM STDIN"
+        ) as copy:
             for row in table:
                 copy.write_row(row)
 
@@ -95,10 +89,16 @@ def analyze(connection: Connection[tuple[Any, ...]]) -> None:
         connection.execute(f"ANALYZE {table}")
 
 
+def _with_nulls(name: str, row: tuple[object, ...]) -> list[object]:
+    columns = zip(COLUMNS[name], row, strict=True)
+    return [None if value == 0 and (name, column) in NULLED else value for column, value in columns]
+
+
 def _supersede(connection: Connection[tuple[Any, ...]], rids: Sequence[int]) -> None:
     connection.execute(
-        "INSERT INTO resource_history (rid, version, seq, method, is_deleted, last_updated, body)"
-        " SELECT rid, version, seq, method, is_deleted, last_updated, body FROM resource WHERE rid = ANY(%s)",
+        "INSERT INTO resource_history (rid, type, version, seq, method, is_deleted, last_updated, body)"
+        " SELECT rid, type, version, seq, method, is_deleted, last_updated, body"
+        " FROM resource WHERE rid = ANY(%s)",
         (list(rids),),
     )
     for table in INDEX_TABLES:

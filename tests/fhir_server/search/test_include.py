@@ -113,12 +113,24 @@ def test_included_resources_come_after_the_matches_each_once(
     assert sorted(found) == sorted(included)
 
 
-def test_includes_beyond_the_limit_are_cut_and_said_so(linked: Database, settings: Settings) -> None:
+def test_includes_beyond_the_limit_follow_on_next_pages_and_then_the_matches_go_on(
+    linked: Database, settings: Settings
+) -> None:
     service = SearchService(settings.model_copy(update={"page_size_limit": 3}))
+    parameters = [("_revinclude", "Observation:subject"), ("_count", "2")]
+    pages: list[list[tuple[str, str]]] = []
     with linked.transaction() as transaction:
-        answer = service.answer(transaction, "Patient", [("_revinclude", "Observation:subject")])
-    assert [entry.mode for entry in answer.page.entries].count("include") == 3
-    assert [(issue.severity, issue.code) for issue in answer.issues] == [("warning", "incomplete")]
+        whole = SearchService(settings).search(transaction, "Patient", parameters[:1])
+        cursor: str | None = ""
+        while cursor is not None:
+            behind = [("_cursor", cursor)] if cursor else []
+            page = service.search(transaction, "Patient", parameters + behind)
+            pages.append([(entry.mode, entry.resource.id) for entry in page.entries])
+            cursor = page.next_cursor
+    shown = [entry for page in pages for entry in page]
+    assert sorted(shown) == sorted({(entry.mode, entry.resource.id) for entry in whole.entries})
+    assert all([mode for mode, _ in page].count("include") <= 3 for page in pages)
+    assert len(pages) > len([page for page in pages if "match" in {mode for mode, _ in page}])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from fhir_server.index.indexer import Indexer
-from fhir_server.search.router import read_parameters
+from fhir_server.interactions.negotiation import read_parameters
 from fhir_server.search.service import SearchService
 from hie.core.db.database import Database
 from hie.core.errors import (
@@ -204,7 +204,9 @@ CASES: list[tuple[str, str, set[str]]] = [
 REFUSED: list[tuple[str, str, type[Exception], str]] = [
     ("Patient", "nonsense=1", UnknownSearchParameterError, "Patient.nonsense"),
     ("Patient", "phonetic=x", UnknownSearchParameterError, "Patient.phonetic"),
-    ("Location", "near=1|2", UnknownSearchParameterError, "Location.near"),
+    ("Location", "near=1", MalformedSearchError, "Location.near"),
+    ("Location", "near=1|2|3|kg", MalformedSearchError, "Location.near"),
+    ("Location", "near=91|2", MalformedSearchError, "Location.near"),
     ("Observation", "subject.nonsense=1", UnknownSearchParameterError, "Observation.subject.nonsense"),
     (
         "Patient",

@@ -1,18 +1,21 @@
 """What PostgreSQL does in a large store: it reads indexes, and no more of them than a page needs."""
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from psycopg import Connection
 
-from fhir_server.definitions.search_parameters import load_registry, type_number
+from fhir_server.definitions.search_parameters import type_number
 from fhir_server.index.indexer import Indexer
+from fhir_server.interactions.negotiation import read_parameters
 from fhir_server.search.compile import Bounds
+from fhir_server.search.densities import Densities
 from fhir_server.search.page import plan
 from fhir_server.search.parse import Parser
-from fhir_server.search.router import read_parameters
+from fhir_server.search.service import SearchService
 from hie.core.db.database import Database
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings
@@ -31,7 +34,12 @@ def _observation(number: int) -> JsonObject:
         "code": {"coding": [{"system": "http://loinc.org", "code": f"c{number % 50}"}]},
         "subject": {"reference": f"Patient/p{number % 2000}"},
         "effectiveDateTime": f"20{10 + number % 15}-{number % 12 + 1:02}-{number % 28 + 1:02}T08:00:00+08:00",
-        "valueQuantity": {"value": number % 500, "unit": "mg"},
+        "valueQuantity": {
+            "value": number % 500,
+            "unit": "mg",
+            "system": "http://unitsofmeasure.org",
+            "code": "mg",
+        },
     }
 
 
@@ -59,7 +67,6 @@ def large(module_database: Database, indexer: Indexer) -> Database:
 @pytest.fixture
 def parser(settings: Settings, indexer: Indexer) -> Parser:
     return Parser(
-        load_registry(),
         indexer,
         base_url=settings.base_url,
         zone=settings.zone,
@@ -81,7 +88,7 @@ def _explain(
     number = type_number(resource_type)
     assert number is not None
     conditions = parser.parse(resource_type, read_parameters(query), NOW).conditions
-    page = plan(connection, number, conditions).page(Bounds(), 21)
+    page = plan(connection, number, conditions, Densities(time.monotonic)).page(Bounds(), 21)
     row = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {page.text}", page.params).fetchone()
     assert row is not None
     return list(_nodes(row[0][0]["Plan"]))
@@ -103,6 +110,23 @@ def _explain(
         ("Observation", "date=ge2024-12", {"ix_date_"}),
         ("Observation", "date=ge2012", {"resource_type_seq", "ix_date_rid"}),
         ("Observation", "value-quantity=7", {"ix_quantity_lo"}),
+        ("Observation", "value-quantity=gt498", {"ix_quantity_lo", "ix_quantity_hi"}),
+        (
+            "Observation",
+            "value-quantity=0.499|http://unitsofmeasure.org|g",
+            {"ix_quantity_canonical"},
+        ),
+        ("Observation", "code-value-quantity=c7$gt450", {"ix_composite_(lo|key)"}),
+        ("Observation", "code-value-quantity=c7$57", {"ix_composite_lo"}),
+        (
+            "Observation",
+            "combo-code-value-quantity=http://loinc.org|c7$0.057|http://unitsofmeasure.org|g",
+            {"ix_composite_(canonical|key)"},
+        ),
+        ("Observation", "combo-code=c7", {"ix_token_code"}),
+        ("Observation", "_lastUpdated=gt2024-01-01T06:39:00Z", {"resource_type_last_updated"}),
+        ("Observation", "_lastUpdated=lt2024-01-01T00:40:00Z", {"resource_type_last_updated"}),
+        ("Observation", "_filter=code eq c7 and status eq preliminary", {"ix_token_code"}),
         ("Observation", "_id=o5,o6", {"resource_type_id"}),
         ("Observation", "code:not=c7", {"resource_type_seq", "ix_token_code"}),
         ("Observation", "patient.identifier=http://card|C5", {"ix_token_code", "ix_reference_target"}),
@@ -132,3 +156,34 @@ def test_search_for_something_common_stops_when_the_page_is_full(
     # Of 22,000 Observations at least 440 match; rows are counted over all loops of a node.
     touched = max(node["Actual Rows"] * node["Actual Loops"] for node in nodes)
     assert touched <= 700
+
+
+@pytest.mark.parametrize("sort", ["date", "-date"])
+@pytest.mark.parametrize("parameters", [[("status", "final")], [("status:not", "preliminary")], []])
+def test_sort_of_much_by_date_reads_the_index_in_order_and_pages_through_equal_dates(
+    large: Database, service: SearchService, sort: str, parameters: list[tuple[str, str]]
+) -> None:
+    numbers = [number for number in range(SIZE - 2000) if number % 10 or not parameters]
+    dates = {number: str(_observation(number)["effectiveDateTime"]) for number in numbers}
+    # Of equal dates the newest row comes first, whatever the direction.
+    numbers.reverse()
+    expected = sorted(numbers, key=dates.__getitem__, reverse=sort == "-date")
+    found: list[str] = []
+    cursor: str | None = None
+    with large.transaction() as transaction:
+        for _ in range(4):
+            behind = [("_cursor", cursor)] if cursor else []
+            page = service.search(
+                transaction, "Observation", [*parameters, ("_sort", sort), ("_count", "300"), *behind]
+            )
+            found += [entry.resource.id for entry in page.entries]
+            cursor = page.next_cursor
+    assert found == [f"o{number}" for number in expected[:1200]]
+
+
+def test_search_for_what_was_updated_long_ago_begins_there(large: Database, parser: Parser) -> None:
+    with large.transaction() as transaction:
+        nodes = _explain(transaction.connection, parser, "Observation", "_lastUpdated=lt2024-01-01T03:00:00Z")
+    assert nodes[0]["Actual Rows"] == 21
+    # More than 8,000 match, all of them older than the 13,000 that a walk from the newest would ask first.
+    assert max(node["Actual Rows"] * node["Actual Loops"] for node in nodes) <= 700
