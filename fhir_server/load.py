@@ -7,7 +7,8 @@ without a create; a history leaves its newest version. Loading the same resource
 with ids again changes nothing.
 
 Memory: NDJSON is read line by line; another file is held as a whole. A batch is
-one database transaction; a failing entry is reported and leaves the rest.
+one database transaction; a failing entry is reported and leaves the rest. Large NDJSON
+goes the way of `$import`, on all cores (`fhir_server.bulk.pool`).
 """
 
 import gzip
@@ -16,9 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, cast
 
+from fhir_server.bulk.batch import BatchResult
+from fhir_server.bulk.pool import LARGE_BYTES, Batch, ImportPool
 from fhir_server.service import Repository
 from fhir_server.transaction.entry import Operation, read_entries, read_operation
 from fhir_server.transaction.plan import Outcome
+from hie.core.access import SYSTEM
 from hie.core.db.database import Database
 from hie.core.errors import ExchangeError, LockError, MethodNotAllowedError, RequestError
 from hie.core.fhir.json import Json, JsonObject, loads
@@ -30,6 +34,10 @@ _ATTEMPTS: Final = 5
 # No Bundle, or a Bundle that is one resource, whose entries belong together.
 _WHOLE: Final = (None, "document", "message")
 
+_BATCH_LINES: Final = 500
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+
+_LINES: Final = (".ndjson", ".jsonl")
 _SUFFIXES: Final = (".json", ".ndjson", ".jsonl")
 
 
@@ -54,6 +62,17 @@ class LoadReport:
     def loaded(self) -> int:
         """Resources that are now in the repository as the files have them."""
         return self.created + self.updated + self.unchanged
+
+    def add(self, file: Path, result: BatchResult) -> None:
+        """Count what became of a batch of lines of `file`."""
+        self.created += result.created
+        self.updated += result.updated
+        self.unchanged += result.unchanged
+        for failure in result.failures:
+            first = failure.issues[0]
+            where = f"{file}:{failure.line}"
+            place = f"{where} {first['expression']}" if first["expression"] else where
+            self.failures.append(Failure(place, first["message"]))
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Count `outcomes`."""
@@ -90,8 +109,12 @@ def load(
     *,
     on_progress: Callable[[int], object] = lambda _done: None,
     batch: int = 50,
+    imports: ImportPool | None = None,
+    large_bytes: int = LARGE_BYTES,
 ) -> LoadReport:
     """Load every file of `paths`, `batch` resources or transaction Bundles in a transaction.
+
+    NDJSON files of at least `large_bytes` are stored by the processes of `imports`, if given.
 
     `on_progress` is told after each transaction how many resources are done. A file that cannot
     be read, an invalid resource and a refused Bundle are failures of the report; nothing is
@@ -99,18 +122,70 @@ def load(
     stays, and loading again goes on from there.
     """
     report = LoadReport()
+
+    def progress() -> None:
+        on_progress(report.loaded + len(report.failures))
+
+    small: list[Path] = []
+    for file in find_files(paths):
+        if imports is not None and _is_large(file, large_bytes):
+            _load_small(database, repository, small, report, batch=batch, progress=progress)
+            small = []
+            _load_large(imports, file, report, progress)
+        else:
+            small.append(file)
+    _load_small(database, repository, small, report, batch=batch, progress=progress)
+    return report
+
+
+def _load_small(
+    database: Database,
+    repository: Repository,
+    files: Iterable[Path],
+    report: LoadReport,
+    *,
+    batch: int,
+    progress: Callable[[], None],
+) -> None:
     waiting: list[Unit] = []
     size = 0
-    for unit in _units(repository, find_files(paths), report):
+    for unit in _units(repository, files, report):
         waiting.append(unit)
         size += len(unit.operations)
         if len(waiting) >= batch or size >= _MOST_RESOURCES:
             _store(database, repository, waiting, report)
-            on_progress(report.loaded + len(report.failures))
+            progress()
             waiting, size = [], 0
     _store(database, repository, waiting, report)
-    on_progress(report.loaded + len(report.failures))
-    return report
+    progress()
+
+
+def _load_large(imports: ImportPool, file: Path, report: LoadReport, progress: Callable[[], None]) -> None:
+    try:
+        with _open(file) as stream:
+            for result in imports.store(_batches(stream)):
+                report.add(file, result)
+                progress()
+    except (OSError, EOFError) as error:
+        report.failures.append(Failure(str(file), f"The file cannot be read: {error}"))
+
+
+def _batches(stream: IO[bytes]) -> Iterator[Batch]:
+    lines: list[tuple[int, bytes]] = []
+    size = 0
+    for number, line in enumerate(stream, start=1):
+        if line.strip():
+            lines.append((number, line))
+            size += len(line)
+        if len(lines) >= _BATCH_LINES or size >= _BATCH_BYTES:
+            yield Batch(lines, SYSTEM, None, None)
+            lines, size = [], 0
+    if lines:
+        yield Batch(lines, SYSTEM, None, None)
+
+
+def _is_large(file: Path, large_bytes: int) -> bool:
+    return _bare_suffix(file) in _LINES and file.is_file() and file.stat().st_size >= large_bytes
 
 
 def _store(database: Database, repository: Repository, units: list[Unit], report: LoadReport) -> None:
@@ -223,7 +298,7 @@ def _open(file: Path) -> IO[bytes]:
 
 def _texts(file: Path, stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     """Return the JSON texts of `stream` with their places: lines of NDJSON, else the whole."""
-    if _bare_suffix(file) in (".ndjson", ".jsonl"):
+    if _bare_suffix(file) in _LINES:
         for number, line in enumerate(stream, start=1):
             if line.strip():
                 yield f"{file}:{number}", line
