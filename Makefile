@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help install install-dev run test test-full test-rest lint bench bench-full docs lock clean
+.PHONY: help install install-dev clients run test test-full test-rest lint bench bench-full docs lock clean
 
 help:
 	@echo "make run        start the exchange with its demo city on 127.0.0.1 (HTTP 8000, MLLP 2575)"
 	@echo "make test       the test suite, at most 15 minutes on 2 cores"
 	@echo "make test-full  everything at full size, at most 45 minutes"
+	@echo "make clients    FHIR clients from PyPI and npm, which some tests run against the server"
 	@echo "make lint       ruff, mypy --strict, import contracts"
 	@echo "make bench      benchmarks at small sizes; make bench-full at full size; BENCH=name for one"
 	@echo "make docs       the generated pages under docs/"
@@ -31,6 +32,21 @@ help:
 install: .venv/.installed
 
 install-dev: .venv/.installed-dev
+
+# FHIR clients of other people that the tests run against the server, each in an environment of its own
+CLIENTS := tests/fhir_server/clients
+
+clients: var/clients/python/.installed var/clients/node/.installed
+
+var/clients/python/.installed: .venv/.python $(CLIENTS)/python/requirements.lock
+	$(PYTHON) -m venv var/clients/python
+	var/clients/python/bin/python -m pip install --disable-pip-version-check --quiet --progress-bar on --require-hashes --no-deps -r $(CLIENTS)/python/requirements.lock
+	@touch $@
+
+var/clients/node/.installed: $(CLIENTS)/node/package-lock.json
+	@mkdir -p var/clients/node
+	@cp $(CLIENTS)/node/package.json $(CLIENTS)/node/package-lock.json $(CLIENTS)/node/.npmrc var/clients/node
+	@if command -v npm >/dev/null; then cd var/clients/node && npm ci --no-progress && touch .installed; else echo "npm is not installed: the tests of its clients are skipped"; fi
 
 run: .venv/.installed
 	$(BIN)/hie up
@@ -64,6 +80,7 @@ docs: .venv/.installed-dev
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra install --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra install --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-dev.lock
+	$(BIN)/uv pip compile $(CLIENTS)/python/requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o $(CLIENTS)/python/requirements.lock
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -5,19 +5,26 @@ registry less what the indexer cannot do, validation from its coverage. Nothing
 is claimed by hand.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
+from starlette.routing import Route
 
-from fhir_server.definitions.search_parameters import SearchParameter, SearchParameterRegistry, load_registry
+from fhir_server.compartments.definitions import load_compartments
+from fhir_server.definitions.search_parameters import SearchParameter, SearchParameterRegistry
 from fhir_server.index.indexer import Indexer
 from fhir_server.interactions.answer import json_answer
 from fhir_server.interactions.negotiation import check_format
+from fhir_server.interactions.route import interaction
+from fhir_server.interactions.server import Server
+from fhir_server.operations.operation import Definition, Level, Operation
+from fhir_server.operations.registry import available
+from fhir_server.operations.router import NAME
+from fhir_server.subscriptions import capability as subscriptions
 from fhir_server.validation.coverage import Coverage, coverage
 from hie.core.clock import Clock, SystemClock
 from hie.core.fhir.json import JsonObject, dumps
@@ -28,18 +35,26 @@ _INTERACTIONS: Final = {
     "read": "read",
     "vread": "vread",
     "update": "update",
+    "patch": "patch",
     "delete": "delete",
     "history": "history-instance",
+    "history-type": "history-type",
     "create": "create",
     "search-type": "search-type",
 }
+_SYSTEM_INTERACTIONS: Final = {
+    "transaction or batch": ("transaction", "batch"),
+    "history-system": ("history-system",),
+    "search-system": ("search-system",),
+}
+# https://hl7.org/fhir/R4/http.html#patch: JSON Patch, and FHIRPath Patch in a Parameters resource.
+_PATCH_FORMATS: Final = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
 # Name of a route -> what it says of every resource type.
 _CONDITIONS: Final[dict[str, JsonObject]] = {
     "create": {"conditionalCreate": True},
     "read": {"conditionalRead": "full-support"},
     "update": {"updateCreate": True},
     "conditional update": {"conditionalUpdate": True},
-    "conditional delete": {"conditionalDelete": "single"},
     "history": {"readHistory": True},
 }
 
@@ -51,16 +66,21 @@ class Capability:
         self,
         settings: Settings,
         routes: Iterable[str],
+        indexer: Indexer,
         *,
+        operations: Iterable[Operation] = (),
         clock: Clock | None = None,
-        registry: SearchParameterRegistry | None = None,
     ) -> None:
-        """Take the settings, the names of the mounted routes, and the registry; R4's by default."""
+        """Take settings, the names of the mounted routes, what indexes resources, and the operations.
+
+        The parameters are those that `indexer` knows now; `registry` is what that was.
+        """
         self._settings = settings
         self._routes = frozenset(routes)
+        self._operations = [each.definition for each in operations]
         self._started = (clock or SystemClock()).now()
-        self._registry = registry or load_registry()
-        self._indexer = Indexer(settings.base_url, settings.zone, registry=self._registry)
+        self.registry = indexer.registry
+        self._indexer = indexer
 
     @cached_property
     def statement(self) -> JsonObject:
@@ -87,10 +107,12 @@ class Capability:
             "software": {"name": "HIE", "version": version("hie")},
             "implementation": {"description": "HIE FHIR repository", "url": self._settings.base_url},
             "fhirVersion": "4.0.1",
-            "format": ["json"],
+            "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+            **({"patchFormat": list(_PATCH_FORMATS)} if "patch" in self._routes else {}),
             "rest": [
                 {
                     "mode": "server",
+                    **subscriptions.of_rest(self._settings.base_url),
                     "documentation": self._documentation(),
                     "resource": [self._resource(each) for each in coverage()],
                     **self._system(),
@@ -104,13 +126,40 @@ class Capability:
         return f"Every write is validated at the level `{self._settings.validation}`."
 
     def _system(self) -> JsonObject:
-        if "transaction or batch" not in self._routes:
+        described: JsonObject = {}
+        codes = [
+            code
+            for route, its_codes in _SYSTEM_INTERACTIONS.items()
+            if route in self._routes
+            for code in its_codes
+        ]
+        if codes:
+            described["interaction"] = [{"code": code} for code in codes]
+        described |= self._operations_at(("system",), None)
+        if "compartment search" in self._routes:
+            described["compartment"] = [each.url for each in load_compartments().values()]
+        return described
+
+    def _operations_at(self, levels: Sequence[Level], resource_type: str | None) -> JsonObject:
+        """Return the operations that are there at one of `levels`."""
+        if NAME not in self._routes:
             return {}
-        return {"interaction": [{"code": "transaction"}, {"code": "batch"}]}
+        listed = [
+            {"name": each.code, "definition": each.url, **self._said_of(each, resource_type)}
+            for each in self._operations
+            if any(each.serves(level, resource_type) for level in levels)
+        ]
+        return {"operation": listed} if listed else {}
+
+    def _said_of(self, definition: Definition, resource_type: str | None) -> JsonObject:
+        """Return the documentation; what every type has is not described 148 times."""
+        if resource_type is not None and not definition.types:
+            return {}
+        return {"documentation": definition.documentation}
 
     def _resource(self, covered: Coverage) -> JsonObject:
         resource_type = covered.resource_type
-        parameters = self._registry.of(resource_type).values()
+        parameters = self.registry.of(resource_type).values()
         supported = [each for each in parameters if self._indexer.is_indexed(each)]
         missing = [each.code for each in parameters if each.expression and each not in supported]
         documentation = f"Checked against {covered.source}."
@@ -126,6 +175,11 @@ class Capability:
         for route, facts in _CONDITIONS.items():
             if route in self._routes:
                 described |= facts
+        if "conditional delete" in self._routes:
+            limit = self._settings.conditional_delete_limit
+            described["conditionalDelete"] = "multiple" if limit > 1 else "single"
+        described |= self._operations_at(("type", "instance"), resource_type)
+        described |= subscriptions.of_resource(resource_type)
         if "search-type" in self._routes:
             described |= self._search(resource_type, supported)
         return described
@@ -148,27 +202,31 @@ class Capability:
         return [
             (f"{each.resource_type}:{each.code}", each)
             for covered in coverage()
-            for each in self._registry.of(covered.resource_type).values()
+            for each in self.registry.of(covered.resource_type).values()
             if each.type == "reference" and self._indexer.is_indexed(each)
         ]
 
 
-def mount(router: APIRouter, settings: Settings) -> None:
+def mount(router: APIRouter, server: Server, settings: Settings) -> None:
     """Add ``GET [base]/metadata``; mount it before the routes that take any type's name."""
-    kept: list[Capability] = []
+    kept: dict[SearchParameterRegistry, Capability] = {}
 
-    @router.api_route("/metadata", name="capabilities", methods=["GET", "HEAD"])
+    @interaction(router, "/metadata", name="capabilities")
     def capabilities(request: Request) -> Response:
         check_format(request)
-        if not kept:
-            # Only now are all routes mounted.
-            kept.append(Capability(settings, (route.name for route in _named(router))))
-        capability = kept[0]
+        indexer = server.look(request, server.repository.indexer)
+        capability = kept.get(indexer.registry)
+        if capability is None:
+            # Only now are all routes mounted. Stored SearchParameters make it another statement.
+            names = [route.name for route in _named(router)]
+            capability = Capability(settings, names, indexer, operations=available(server))
+            kept.clear()
+            kept[capability.registry] = capability
         headers = {"ETag": capability.etag}
         if request.headers.get("if-none-match") == capability.etag:
             return Response(status_code=304, headers=headers)
         return json_answer(request, capability.text, headers=headers)
 
 
-def _named(router: APIRouter) -> list[APIRoute]:
-    return [route for route in router.routes if isinstance(route, APIRoute)]
+def _named(router: APIRouter) -> list[Route]:
+    return [route for route in router.routes if isinstance(route, Route)]

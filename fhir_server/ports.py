@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fhir_server.index.rows import IndexRows
+from fhir_server.search.sql import Sql
+from hie.core.access import Filters
 from hie.core.db.database import Transaction
 from hie.core.fhir.json import JsonObject
-from hie.core.ports import SearchPage
 
 
 class ResourceIndexer(Protocol):
@@ -20,8 +21,16 @@ class ResourceIndexer(Protocol):
 class ResourceSearch(Protocol):
     """Finds resources."""
 
-    def search(
-        self, transaction: Transaction, resource_type: str, parameters: Sequence[tuple[str, str]]
-    ) -> SearchPage:
-        """Return one page of ``resource_type?parameters``; raises RequestError for a bad one."""
+    def selection(
+        self,
+        transaction: Transaction,
+        resource_type: str,
+        parameters: Sequence[tuple[str, str]],
+        *,
+        filters: Filters | None = None,
+    ) -> Sql:
+        """Return a SELECT of (rid, seq), each once, of all that match and `filters` let through.
+
+        Raises RequestError for a parameter that cannot be read.
+        """
         ...

@@ -1,24 +1,46 @@
 """The repository: FHIR resources, versioned and searchable, behind the `ResourceStore` port.
 
 Composes what the packages beside it do; holds no SQL and no rule of its own.
-Every method works in the caller's transaction and never commits.
+Every method works in the caller's transaction and never commits; every method asks the access
+policy for `transaction.requester`, so that whoever reaches data by this class cannot bypass it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from fhir_server.access import Access
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.index.date_range import DateRange
+from fhir_server.index.indexer import Indexer
 from fhir_server.ports import ResourceIndexer
-from fhir_server.search.service import SearchService
+from fhir_server.search.service import Answer, SearchService
+from fhir_server.search.sql import Sql
 from fhir_server.store import read as reading
+from fhir_server.store.everything import (
+    Compartments,
+    Member,
+    Place,
+    Supporting,
+    read_members,
+    read_referenced,
+    read_targets,
+)
+from fhir_server.store.expunge import Expunged, expunge
+from fhir_server.store.history import Feed, Window, feed
+from fhir_server.store.identity import TYPE_NUMBER
+from fhir_server.store.labels import labels_in_use
+from fhir_server.store.last_n import Considered, read_considered, read_kept
 from fhir_server.transaction.entry import Operation, checked, read_entries, read_operation
 from fhir_server.transaction.group import Group
-from fhir_server.transaction.plan import Outcome
-from fhir_server.transaction.processor import TransactionProcessor
+from fhir_server.transaction.plan import Outcome, Rules
+from fhir_server.transaction.processor import TOPIC, TransactionProcessor
+from hie.core.access import Attempt, Filters
 from hie.core.clock import Clock
 from hie.core.db.database import Transaction
 from hie.core.errors import ExchangeError, InternalError, Issue, MethodNotAllowedError
 from hie.core.fhir.json import Json, JsonObject
-from hie.core.ports import EntryResult, SearchPage, StoredResource, TransactionResult, Validator
+from hie.core.outbox import append
+from hie.core.ports import AccessPolicy, EntryResult, SearchPage, StoredResource, TransactionResult, Validator
 from hie.core.settings import ValidationLevel
 
 
@@ -32,13 +54,22 @@ class Repository:
         validation: ValidationLevel,
         indexer: ResourceIndexer,
         search: SearchService,
+        access: AccessPolicy,
         clock: Clock,
+        delete_limit: int = 1,
     ) -> None:
-        """Take the parts; `validation` says how every write is checked."""
+        """Take the parts.
+
+        `validation` says how every write is checked, `delete_limit` how many resources one
+        conditional delete may remove.
+        """
         self._validator = validator
         self._validation = validation
-        self.search_service = search
-        self._processor = TransactionProcessor(indexer, search, clock)
+        self._search = search
+        self._access = Access(access, search)
+        self._processor = TransactionProcessor(
+            Rules(self.check, indexer, delete_limit), search, self._access, clock
+        )
 
     def transact(self, transaction: Transaction, bundles: Sequence[JsonObject]) -> list[TransactionResult]:
         """Apply each transaction Bundle whole or not at all, in order.
@@ -54,6 +85,7 @@ class Repository:
                 groups[number] = Group(self._operations(bundle))
             except ExchangeError as error:
                 results[number] = TransactionResult((), error)
+        self._search.stored_parameters.refresh(transaction.connection)
         self._processor.apply(transaction, list(groups.values()))
         for number, group in groups.items():
             results[number] = _result(group)
@@ -66,13 +98,30 @@ class Repository:
 
         The resources must have been checked; GET is no operation here.
         """
+        return self._apply(transaction, groups)
+
+    def apply_whole(self, transaction: Transaction, operations: Sequence[Operation]) -> list[Outcome]:
+        """Apply `operations`, and return their outcomes; raises the error that is to undo the transaction.
+
+        Without the savepoint that `apply` sets: nothing can be read or written after the error.
+        """
+        (result,) = self._apply(transaction, [operations], is_alone=True)
+        if isinstance(result, ExchangeError):
+            raise result
+        return result
+
+    def _apply(
+        self, transaction: Transaction, groups: Sequence[Sequence[Operation]], *, is_alone: bool = False
+    ) -> list[list[Outcome] | ExchangeError]:
         results: list[list[Outcome] | ExchangeError | Group] = []
         for operations in groups:
             try:
                 results.append(Group(operations))
             except ExchangeError as error:
                 results.append(error)
-        self._processor.apply(transaction, [result for result in results if isinstance(result, Group)])
+        self._search.stored_parameters.refresh(transaction.connection)
+        parsed = [result for result in results if isinstance(result, Group)]
+        self._processor.apply(transaction, parsed, is_alone=is_alone)
         return [
             (result.error or list(result.outcomes)) if isinstance(result, Group) else result
             for result in results
@@ -91,18 +140,35 @@ class Repository:
             return []
         return self._validator.validate(resource, level=self._validation)
 
+    def examine(
+        self,
+        resource: JsonObject,
+        profiles: Sequence[str] = (),
+        resolve: Callable[[str], JsonObject | None] | None = None,
+    ) -> list[Issue]:
+        """Return all that can be said of `resource`, as `hie.core.ports.Validator.examine` does."""
+        return self._validator.examine(resource, profiles=profiles, resolve=resolve)
+
     def checked(self, resource: Json, resource_type: str, *, expression: str = "") -> JsonObject:
         """Return `resource` if it is a valid `resource_type`; raises RequestError or InvalidResourceError."""
         return checked(resource, resource_type, self.check, expression=expression)
 
     def read(self, transaction: Transaction, resource_type: str, resource_id: str) -> StoredResource:
-        """Return the current version; raises NotFoundError or DeletedError."""
+        """Return the current version; raises NotFoundError or DeletedError.
+
+        What the requester may not read is answered as what never was, here and in all methods below.
+        """
+        self._require(transaction, "read", resource_type, resource_id)
         return reading.read(transaction.connection, resource_type, resource_id)
 
     def vread(
         self, transaction: Transaction, resource_type: str, resource_id: str, version: int
     ) -> StoredResource:
-        """Return version `version`; raises NotFoundError or DeletedError."""
+        """Return version `version`; raises NotFoundError or DeletedError.
+
+        Whether a version may be read is decided on the current one.
+        """
+        self._require(transaction, "read", resource_type, resource_id)
         return reading.vread(transaction.connection, resource_type, resource_id, version)
 
     def history(
@@ -113,18 +179,157 @@ class Repository:
         *,
         count: int,
         since: datetime | None = None,
+        at: DateRange | None = None,
         before: int | None = None,
     ) -> reading.HistoryPage:
-        """Return versions of one resource, newest first; raises NotFoundError."""
+        """Return versions of one resource, newest first; raises NotFoundError.
+
+        Whether they may be read is decided on the current one.
+        """
+        self._require(transaction, "history", resource_type, resource_id)
         return reading.history(
-            transaction.connection, resource_type, resource_id, count=count, since=since, before=before
+            transaction.connection, resource_type, resource_id, count=count, since=since, at=at, before=before
         )
+
+    def feed(
+        self,
+        transaction: Transaction,
+        resource_types: Sequence[str],
+        window: Window,
+        *,
+        count: int,
+        before: int | None = None,
+    ) -> Feed:
+        """Return versions of all resources of `resource_types`, newest first; fewer than `count` at times.
+
+        Versions of a deleted resource are shown where everything is, else where the policy decides so.
+        """
+        readable = self._access.predicate(transaction, resource_types, "r", deleted_too=True)
+        page = feed(transaction.connection, resource_types, window, readable, count=count, before=before)
+        shown = [
+            (entry, is_deleted)
+            for entry, is_deleted in zip(page.entries, page.deleted, strict=True)
+            if not is_deleted or self._shows_deleted(transaction, entry.resource)
+        ]
+        return Feed([each for each, _ in shown], [each for _, each in shown], page.next_before)
 
     def search(
         self, transaction: Transaction, resource_type: str, parameters: Sequence[tuple[str, str]]
     ) -> SearchPage:
         """Return one page of the search ``resource_type?parameters``; raises RequestError for a bad one."""
-        return self.search_service.search(transaction, resource_type, parameters)
+        return self.answer(transaction, resource_type, parameters).page
+
+    def answer(
+        self,
+        transaction: Transaction,
+        resource_type: str,
+        parameters: Sequence[tuple[str, str]],
+        *,
+        is_lenient: bool = False,
+        within: Filters | None = None,
+    ) -> Answer:
+        """Return one page of a search with what the client should know about it; raises as `search`.
+
+        `within` narrows the matches, and not what comes along, to those of a compartment.
+        """
+        filters = self._access.filters(transaction)
+        return self._search.answer(
+            transaction, resource_type, parameters, is_lenient=is_lenient, filters=filters, within=within
+        )
+
+    def selection(
+        self, transaction: Transaction, resource_type: str, parameters: Sequence[tuple[str, str]]
+    ) -> Sql:
+        """Return a SELECT of (rid, seq), each once, of all that match and that the requester may read."""
+        filters = self._access.filters(transaction)
+        return self._search.selection(transaction, resource_type, parameters, filters=filters)
+
+    def readable_rows(self, transaction: Transaction, resource_types: Sequence[str], alias: str) -> Sql:
+        """Return whether the requester may read a row ``alias`` of `resource`, one of `resource_types`.
+
+        For statements that gather resources otherwise than by a search. A deleted resource is
+        readable only where everything is.
+        """
+        return self._access.predicate(transaction, resource_types, alias)
+
+    def decide(self, transaction: Transaction, attempt: Attempt) -> None:
+        """Raise ForbiddenError unless the requester may do what it attempts."""
+        self._access.decide(transaction, attempt)
+
+    def _require(
+        self, transaction: Transaction, interaction: str, resource_type: str, resource_id: str
+    ) -> None:
+        if self._access.readable(transaction, resource_type).is_everything:
+            return
+        self._access.require(
+            transaction,
+            _attempt(transaction, interaction, resource_type, resource_id),
+            lambda: reading.is_deleted(transaction.connection, resource_type, resource_id),
+        )
+
+    def _shows_deleted(self, transaction: Transaction, stored: StoredResource) -> bool:
+        return self._access.readable(transaction, stored.type).is_everything or self._access.permits(
+            transaction, _attempt(transaction, "history", stored.type, stored.id)
+        )
+
+    def members(
+        self, transaction: Transaction, wanted: Compartments, start: Place, count: int
+    ) -> tuple[list[Member], bool]:
+        """Return at most `count` resources of compartments from `start` on, and whether there are more."""
+        readable = self.readable_rows(transaction, wanted.types, "r")
+        return read_members(transaction.connection, wanted, readable, start, count)
+
+    def supporting(
+        self, transaction: Transaction, targets: Sequence[tuple[str, str]], wanted: Supporting
+    ) -> list[StoredResource]:
+        """Return the current resources among `targets`, types and ids, that may come along with members."""
+        types = sorted({resource_type for resource_type, _ in targets})
+        readable = self.readable_rows(transaction, types, "r")
+        return read_referenced(transaction.connection, targets, wanted, readable)
+
+    def targets(
+        self, transaction: Transaction, resource_type: str, resource_id: str, target_type: str
+    ) -> list[int]:
+        """Return the hashes of what of `target_type` a current resource refers to by search parameters."""
+        self._require(transaction, "read", resource_type, resource_id)
+        return read_targets(
+            transaction.connection, TYPE_NUMBER[resource_type], resource_id, TYPE_NUMBER[target_type]
+        )
+
+    def considered(self, transaction: Transaction, parameters: Sequence[tuple[str, str]]) -> list[Considered]:
+        """Return codes and effective times of the Observations of a search, the last effective first."""
+        selection = self.selection(transaction, "Observation", parameters)
+        return read_considered(transaction.connection, selection)
+
+    def kept(self, transaction: Transaction, rids: Sequence[int]) -> list[StoredResource]:
+        """Return the current Observations of `considered` with these `rids`, in that order."""
+        return read_kept(transaction.connection, rids, self.readable_rows(transaction, ("Observation",), "r"))
+
+    def read_all(self, transaction: Transaction, targets: Sequence[tuple[str, str]]) -> list[StoredResource]:
+        """Return the current resources among `targets`, types and ids, in that order."""
+        types = sorted({resource_type for resource_type, _ in targets})
+        return reading.read_all(transaction.connection, targets, self.readable_rows(transaction, types, "r"))
+
+    def expunge(self, transaction: Transaction, wanted: Expunged) -> int:
+        """Remove versions and resources physically; return how many versions are gone.
+
+        Asks the policy for "$expunge"; nothing else is asked: it is for operators.
+        """
+        self.decide(transaction, Attempt("$expunge", wanted.resource_type, wanted.resource_id))
+        removed, changes = expunge(transaction.connection, wanted)
+        if changes:
+            append(transaction, TOPIC, [{"changes": changes}])
+        return removed
+
+    def indexer(self, transaction: Transaction) -> Indexer:
+        """Return what resources are indexed by, with the SearchParameters that are stored now."""
+        self._search.stored_parameters.refresh(transaction.connection)
+        return self._search.indexer
+
+    def labels(self, transaction: Transaction, resource_type: str | None) -> JsonObject:
+        """Return a Meta of the labels in use by resources of `resource_type`, of all types when None."""
+        types = R4_RESOURCE_TYPES if resource_type is None else (resource_type,)
+        return labels_in_use(transaction.connection, types, self.readable_rows(transaction, types, "r"))
 
     def _operations(self, bundle: JsonObject) -> list[Operation]:
         operations = [
@@ -132,12 +337,22 @@ class Repository:
             for position, entry in enumerate(read_entries(bundle, ("transaction",)))
         ]
         for operation in operations:
-            if operation.method == "GET":
+            if not operation.is_write:
                 raise MethodNotAllowedError(
-                    "A GET in a transaction is answered over HTTP only",
+                    f"The {operation.method} of `{operation.url}` is answered over HTTP only",
                     expression=operation.at("request.method"),
                 )
         return operations
+
+
+def _attempt(transaction: Transaction, interaction: str, resource_type: str, resource_id: str) -> Attempt:
+    connection = transaction.connection
+    return Attempt(
+        interaction,
+        resource_type,
+        resource_id,
+        read_stored=lambda: reading.last_content(connection, resource_type, resource_id),
+    )
 
 
 def _result(group: Group) -> TransactionResult:

@@ -1,22 +1,29 @@
 """The ASGI application: the FHIR repository, the portal, health and metrics."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from granian import Granian
 from granian.constants import Interfaces
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from fhir_server import openapi
+from fhir_server.interactions.route import Table
 from fhir_server.router import build_router
+from fhir_server.subscriptions import websocket
 from hie import wiring
 from hie.core import garbage, logs
+from hie.core.fhir.json import dumps
 from hie.core.settings import Settings
 from hie.core.web import errors
+from hie.core.web.compression import CompressionMiddleware
+from hie.core.web.hosts import HostMiddleware
 from hie.portal import router as portal
 
 # Names that a browser on this machine may use. Any other Host header is a page
@@ -37,17 +44,33 @@ def build(exchange: wiring.Exchange) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         garbage.settle()
-        # One thread for each connection: more would only wait for one another.
-        anyio.to_thread.current_default_thread_limiter().total_tokens = exchange.settings.database_pool
+        # One thread for each connection: more would only wait for one another. The executor has those of
+        # the FHIR interactions, the limiter those of the pages.
+        threads = exchange.settings.database_pool
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, "fhir"))
+        anyio.to_thread.current_default_thread_limiter().total_tokens = threads
         yield
         exchange.close()
 
-    app = FastAPI(
-        title="HIE", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
-    )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
+    app = FastAPI(title="HIE", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(CompressionMiddleware)
+    app.add_middleware(HostMiddleware, names=_HOSTS)
     errors.install(app)
-    app.include_router(build_router(exchange.repository, exchange.database, exchange.settings))
+    fhir = build_router(
+        exchange.repository, exchange.database, exchange.settings, translator=exchange.translator
+    )
+    # Not included: FastAPI would ask for each request whether the inclusion changes the route.
+    app.router.routes.append(Table(fhir.routes))
+    description = dumps(openapi.document(app.title, app.version, fhir))
+    sockets = APIRouter(prefix="/fhir")
+    websocket.mount(
+        sockets,
+        database=exchange.database,
+        repository=exchange.repository,
+        base_url=exchange.settings.base_url,
+        clock=exchange.clock,
+    )
+    app.include_router(sockets)
     portal.install(
         app,
         store=exchange.repository,
@@ -55,6 +78,10 @@ def build(exchange: wiring.Exchange) -> FastAPI:
         clock=exchange.clock,
         zone=exchange.settings.zone,
     )
+
+    @app.get("/api/openapi.json", include_in_schema=False)
+    def describe() -> Response:
+        return Response(description, media_type="application/json")
 
     @app.get("/health", include_in_schema=False)
     def health() -> dict[str, str]:
@@ -87,5 +114,5 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         interface=Interfaces.ASGI,
         workers=settings.web_processes,
-        websockets=False,
+        websockets=True,
     ).serve()

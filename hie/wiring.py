@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import timedelta
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
 
@@ -11,32 +12,53 @@ from sqlmodel import SQLModel
 
 import analytics.tables
 import booking.tables
+import fhir_server.jobs.tables
+import fhir_server.subscriptions.tables
 import fhir_server.tables
 import hie.core.outbox
 import hie.simulator.tables
 import hl7_gateway.tables
 from analytics.counts import DailyCounts
 from analytics.refresh import TOPIC, CaseRefresh
-from fhir_server.index.indexer import Indexer
+from fhir_server.bulk import export, import_, reindex
+from fhir_server.bulk.batch import BatchImporter
+from fhir_server.bulk.pool import ImportPool
+from fhir_server.interactions import deferred
+from fhir_server.interactions.deferred_job import Deferred
+from fhir_server.jobs.job import JobKind
+from fhir_server.jobs.runner import Runner
+from fhir_server.search.reindex import Reindexer
 from fhir_server.search.service import SearchService
+from fhir_server.server import build_server
 from fhir_server.service import Repository
+from fhir_server.subscriptions.criteria import CriteriaReader
+from fhir_server.subscriptions.endpoint import Endpoints, Sender
+from fhir_server.subscriptions.notifier import Notifier, Patience
+from fhir_server.subscriptions.subscriber import Subscriber
+from fhir_server.subscriptions.validator import SubscriptionValidator
 from fhir_server.validation.level import ResourceValidator
+from fhir_server.validation.profile.validator import ProfileValidator
+from fhir_server.validation.stored import StoredResources
 from fhir_server.validation.structure import StructureValidator
+from hie.core.access import Permissive
 from hie.core.clock import Clock, SystemClock
 from hie.core.db import embedded
 from hie.core.db.database import Database
 from hie.core.outbox import Handler
-from hie.core.ports import DailyCountSink
+from hie.core.ports import AccessPolicy, CodeTranslator, DailyCountSink
 from hie.core.settings import Settings
 from hl7_gateway.convert.engine import Engine
 from hl7_gateway.convert.supported import resource_types
 from hl7_gateway.server import Gateway
+from terminology.concept_translation import ConceptMapTranslator
 from terminology.translation import ConceptMaps
 
 # Importing them is what fills the metadata.
 _WITH_TABLES = (
     analytics.tables,
     booking.tables,
+    fhir_server.jobs.tables,
+    fhir_server.subscriptions.tables,
     fhir_server.tables,
     hie.core.outbox,
     hie.simulator.tables,
@@ -53,9 +75,14 @@ class Exchange:
     database_url: str
     database: Database
     repository: Repository
+    search: SearchService
     structure: StructureValidator
     daily_counts: DailyCountSink
     handlers: Mapping[str, Sequence[Handler]]
+    translator: CodeTranslator
+    definitions: Database
+    imports: ImportPool
+    job_kinds: Mapping[str, JobKind]
 
     @cached_property
     def engine(self) -> Engine:
@@ -73,8 +100,32 @@ class Exchange:
             clock=self.clock,
         )
 
+    def job_runner(self) -> Runner:
+        """Return a runner of every kind of job; each thread of a worker has its own."""
+        return Runner(
+            self.database,
+            self.job_kinds,
+            folder=self.settings.jobs,
+            clock=self.clock,
+            lease=timedelta(seconds=self.settings.job_lease_seconds),
+            retention=timedelta(hours=self.settings.job_retention_hours),
+        )
+
+    def notifier(self) -> Notifier:
+        """Return what sends notifications; the threads of a worker share it."""
+        return Notifier(
+            self.database,
+            self.repository,
+            Sender(Endpoints(self.settings.subscription_endpoints)),
+            base_url=self.settings.base_url,
+            patience=Patience.of(self.settings),
+            clock=self.clock,
+        )
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and end the processes that import."""
+        self.imports.close()
+        self.definitions.close()
         self.database.close()
 
     def __enter__(self) -> Self:
@@ -88,8 +139,17 @@ class Exchange:
         self.close()
 
 
-def build(settings: Settings, *, database_url: str | None = None, clock: Clock | None = None) -> Exchange:
-    """Return the parts of one process; the embedded database is started if no URL is set."""
+def build(
+    settings: Settings,
+    *,
+    database_url: str | None = None,
+    clock: Clock | None = None,
+    access: AccessPolicy | None = None,
+) -> Exchange:
+    """Return the parts of one process; the embedded database is started if no URL is set.
+
+    Without `access` everything is permitted, which is why listeners stay on loopback.
+    """
     clock = clock or SystemClock()
     url = database_url or url_of(settings)
     database = Database.from_url(
@@ -98,12 +158,26 @@ def build(settings: Settings, *, database_url: str | None = None, clock: Clock |
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
     structure = StructureValidator()
+    search = SearchService(settings)
+    # one connection, opened when first a profile is asked for
+    definitions = Database.from_url(url, pool_size=1)
+    profiles = ProfileValidator(StoredResources(definitions, search))
+    indexer = search.indexer
+    criteria = CriteriaReader(indexer, settings)
     repository = Repository(
-        validator=ResourceValidator(structure),
+        validator=SubscriptionValidator(ResourceValidator(structure, profiles, clock), criteria, clock),
         validation=settings.validation,
-        indexer=Indexer(settings.base_url, settings.zone),
-        search=SearchService(settings),
+        indexer=indexer,
+        search=search,
+        access=access or Permissive(),
         clock=clock,
+        delete_limit=settings.conditional_delete_limit,
+    )
+    translator = ConceptMapTranslator(ConceptMaps())
+    imports = ImportPool(
+        partial(batch_importer, settings, url, access),
+        settings.import_processes,
+        own=BatchImporter(database, repository, indexer, clock, refresh=search.stored_parameters.refresh),
     )
     return Exchange(
         settings=settings,
@@ -111,10 +185,33 @@ def build(settings: Settings, *, database_url: str | None = None, clock: Clock |
         database_url=url,
         database=database,
         repository=repository,
+        search=search,
         structure=structure,
         daily_counts=DailyCounts(),
-        handlers={TOPIC: (CaseRefresh(repository, settings.zone),)},
+        handlers={
+            TOPIC: (
+                CaseRefresh(repository, settings.zone),
+                Subscriber(repository, criteria, Endpoints(settings.subscription_endpoints), clock),
+            )
+        },
+        translator=translator,
+        definitions=definitions,
+        imports=imports,
+        job_kinds={
+            export.KIND: export.Export(repository, indexer, clock, base_url=settings.base_url.rstrip("/")),
+            import_.KIND: import_.Import(imports, limit_bytes=settings.max_body_bytes),
+            reindex.KIND: reindex.Reindex(Reindexer(search.indexer, search.stored_parameters)),
+            deferred.KIND: Deferred(build_server(repository, database, settings, translator=translator)),
+        },
     )
+
+
+def batch_importer(settings: Settings, url: str, access: AccessPolicy | None) -> BatchImporter:
+    """Return what a process that imports needs, with its own connections to the database at `url`.
+
+    The settings and the policy were sent there from the process that began it.
+    """
+    return build(settings, database_url=url, access=access).imports.own
 
 
 def engine() -> Engine:

@@ -4,9 +4,14 @@ Celery carries, PostgreSQL remembers: the only thing on the broker is a nudge to
 look into the outbox, so a lost broker or message loses nothing. Without
 `HIE_BROKER_URL` the queue is two tables of the exchange's own database
 (docs/adr/0003-broker.md has the measurement).
+
+Jobs (`fhir_server.jobs`) may take minutes and a whole core, so they are worked in a
+process of their own, which the worker starts, starts again and takes with it when it ends.
 """
 
 import logging
+import signal
+import threading
 from typing import Final
 
 from celery import Celery
@@ -14,9 +19,11 @@ from celery.schedules import schedule
 from kombu.transport import sqlalchemy as database_transport
 from sqlalchemy.engine import make_url
 
+from fhir_server.subscriptions.notifier import Notifying
 from hie import wiring
 from hie.core import outbox
 from hie.core.settings import Settings
+from hie.processes import Child
 
 DELIVER: Final = "hie.deliver_outbox"
 _ROUND_SECONDS: Final = 1.0
@@ -77,9 +84,13 @@ def broker_url(settings: Settings, database_url: str) -> str:
 
 
 def work(settings: Settings) -> None:
-    """Run worker and clock in this process until SIGTERM."""
+    """Run worker and clock in this process, notifications in its threads, jobs in a child, until SIGTERM."""
     settings.var_dir.mkdir(parents=True, exist_ok=True)
-    with wiring.build(settings) as exchange:
+    with (
+        wiring.build(settings) as exchange,
+        _Jobs(),
+        Notifying(exchange.notifier(), settings.subscription_threads),
+    ):
         app = create(settings, exchange)
         # Worker and clock would otherwise both make the transport's tables at the same moment.
         with app.connection_for_write() as connection:
@@ -95,6 +106,56 @@ def work(settings: Settings) -> None:
                 "--without-heartbeat",
             ]
         )
+
+
+def work_jobs(settings: Settings) -> None:
+    """Work jobs in this process until SIGTERM or SIGINT, `job_threads` at a time."""
+    # Each job needs a connection for its step and one for its lease.
+    pool = max(settings.database_pool, 2 * settings.job_threads)
+    with wiring.build(settings.model_copy(update={"database_pool": pool})) as exchange:
+        runners = [exchange.job_runner() for _ in range(settings.job_threads)]
+
+        def stop(_number: int, _frame: object) -> None:
+            for runner in runners:
+                runner.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        threads = [threading.Thread(target=runner.run, name="jobs") for runner in runners]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+class _Jobs:
+    """The child process that works jobs; started again when it dies."""
+
+    def __init__(self) -> None:
+        self._child = Child("jobs", ("worker", "--jobs"))
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def _run(self) -> None:
+        # The kernel ends the child with the thread that started it (prctl(2), PR_SET_PDEATHSIG),
+        # so that one thread starts it and stays.
+        self._child.start()
+        while not self._ended.wait(_ROUND_SECONDS):
+            if self._child.process is not None and self._child.process.poll() is not None:
+                _log.warning(
+                    "the process of jobs ended (%s) and is started again", self._child.process.returncode
+                )
+                self._child.start()
+        if self._child.process is not None:
+            self._child.process.terminate()
+            self._child.process.wait()
+
+    def __enter__(self) -> None:
+        self._watch.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watch.join()
 
 
 def _sweep(settings: Settings, exchange: "wiring.Exchange") -> None:

@@ -7,17 +7,23 @@ raising an ExchangeError suffices.
 from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
+from typing import Final, cast
 
 import orjson
 from fastapi import Request, Response
 
-from fhir_server.interactions.negotiation import FHIR_JSON, is_pretty, preferred_return
+from fhir_server.interactions.negotiation import preferred_return
+from fhir_server.search.query import Query, Summary
+from fhir_server.search.subset import is_whole, subset
 from fhir_server.store.content import instant
 from fhir_server.transaction.plan import Outcome
-from hie.core.errors import Issue, outcome
+from hie.core.errors import Issue, MalformedSearchError, outcome
 from hie.core.fhir.json import JsonObject, dumps, dumps_pretty, loads
+from hie.core.fhir.xml_write import to_xml
 from hie.core.ports import StoredResource
+from hie.core.web.media_types import CONTENT_TYPES, parameter, wanted
 
+_SUMMARIES: Final = frozenset({"true", "text", "data", "false"})
 _HAPPENED = {200: "is unchanged or updated", 201: "was created", 204: "was deleted"}
 
 
@@ -29,9 +35,17 @@ def etag(version: int) -> str:
 def json_answer(
     request: Request, text: bytes, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None
 ) -> Response:
-    """Return JSON `text`, indented if the request says so."""
-    shown = dumps_pretty(loads(text)) if is_pretty(request) else text
-    return Response(shown, status, headers, media_type=FHIR_JSON)
+    """Return the resource in JSON `text` in the format that the request asks for, indented if it says so.
+
+    Raises NotAcceptableError where that is XML and JSON holds what XML cannot.
+    """
+    form, is_pretty = wanted(request)
+    shown = text
+    if form == "xml":
+        shown = to_xml(loads(text), is_pretty=is_pretty)
+    elif is_pretty:
+        shown = dumps_pretty(loads(text))
+    return Response(shown, status, {**(headers or {}), "Vary": "Accept"}, media_type=CONTENT_TYPES[form])
 
 
 def version_headers(version: int, last_updated: datetime | None) -> dict[str, str]:
@@ -43,9 +57,29 @@ def version_headers(version: int, last_updated: datetime | None) -> dict[str, st
 
 
 def resource_answer(request: Request, stored: StoredResource) -> Response:
-    """Return the body of `stored`."""
+    """Return the body of `stored`, or the part of it that `_summary` or `_elements` asks for."""
     headers = version_headers(stored.version, stored.last_updated)
-    return json_answer(request, stored.body or b"", headers=headers)
+    return json_answer(request, shown(request, stored.type, stored.body or b""), headers=headers)
+
+
+def shown(request: Request, resource_type: str, text: bytes) -> bytes:
+    """Return the resource in JSON `text`, or the part of it that `_summary` or `_elements` asks for.
+
+    https://hl7.org/fhir/R4/http.html#read names them for reads too. Raises MalformedSearchError for a value
+    that a read does not have.
+    """
+    if not request.scope.get("query_string"):
+        return text
+    elements = parameter(request, "_elements")
+    summary = parameter(request, "_summary")
+    if summary is not None and summary not in _SUMMARIES:
+        raise MalformedSearchError(f"A read has no summary `{summary}`", expression="_summary")
+    query = Query(
+        resource_type,
+        summary=cast("Summary", summary or "false"),
+        elements=tuple(name.strip() for name in elements.split(",") if name.strip()) if elements else (),
+    )
+    return text if is_whole(query) else subset(text, resource_type, query)
 
 
 def write_answer(request: Request, made: Outcome, body: bytes | None, base_url: str) -> Response:
@@ -63,9 +97,13 @@ def write_answer(request: Request, made: Outcome, body: bytes | None, base_url: 
 
 
 def write_outcome(made: Outcome) -> JsonObject:
-    """Return an OperationOutcome that says what became of the resource."""
-    subject = f"`{made.type}/{made.id}`" if made.id else f"No {made.type} is selected: nothing"
-    return outcome([Issue("information", "informational", f"{subject} {_HAPPENED[made.status]}")])
+    """Return an OperationOutcome that says what became of the resource, or of each that was deleted."""
+    subjects = [
+        f"`{each.type}/{each.id}`" if each.id else f"No {each.type} is selected: nothing"
+        for each in (made, *made.others)
+    ]
+    happened = _HAPPENED[made.status]
+    return outcome([Issue("information", "informational", f"{subject} {happened}") for subject in subjects])
 
 
 def response_entry(made: Outcome, body: bytes | str | None = None) -> JsonObject:

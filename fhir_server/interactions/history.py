@@ -1,41 +1,63 @@
-"""history of an instance: https://hl7.org/fhir/R4/http.html#history.
+"""history of an instance, a type and the system: https://hl7.org/fhir/R4/http.html#history.
 
-Pages run by version: `_before` in a `next` link is the cursor, so that versions
-made meanwhile shift nothing. History of a type and of the system are not offered.
+Pages of an instance run by version, of a type and the system by the number that orders all
+versions: `_before` in a `next` link is the cursor, so that versions made meanwhile shift nothing.
+`total` is told for an instance only: the others would have to be counted whole.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import urlencode
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.interactions.answer import etag, json_answer
-from fhir_server.interactions.negotiation import check_format
+from fhir_server.interactions.deferred import deferred
+from fhir_server.interactions.negotiation import check_format, read_parameters
+from fhir_server.interactions.route import interaction
 from fhir_server.interactions.server import Server
+from fhir_server.interactions.window import Asked, listed, read_asked
 from fhir_server.store.content import instant
+from fhir_server.store.history import Window
+from fhir_server.store.identity import type_number
 from fhir_server.store.read import HistoryEntry, HistoryPage
 from fhir_server.store.write import Method
 from hie.core.db.database import Transaction
-from hie.core.errors import MalformedSearchError
 from hie.core.fhir.json import JsonObject, dumps
 
-_KNOWN = ("_count", "_since", "_before", "_format", "_pretty")
+_NOT_IN_LIST = HistoryPage((), 0, None)
 
 
 def mount(router: APIRouter, server: Server) -> None:
-    """Add ``GET [base]/[type]/[id]/_history``."""
+    """Add ``GET [base]/[type]/[id]/_history``, ``GET [base]/[type]/_history`` and ``GET [base]/_history``."""
 
-    @router.api_route("/{resource_type}/{resource_id}/_history", name="history", methods=["GET", "HEAD"])
+    @interaction(router, "/_history", name="history-system")
+    def history_system(request: Request) -> Response:
+        return answer(request, "", "")
+
+    @interaction(router, "/{resource_type}/_history", name="history-type")
+    def history_type(request: Request, resource_type: str) -> Response:
+        type_number(resource_type)
+        return answer(request, resource_type, "")
+
+    @interaction(router, "/{resource_type}/{resource_id}/_history", name="history")
     def history(request: Request, resource_type: str, resource_id: str) -> Response:
+        return answer(request, resource_type, resource_id)
+
+    def answer(request: Request, resource_type: str, resource_id: str) -> Response:
         check_format(request)
-        parameters = dict(request.query_params)
-        text = server.run(
+        parameters = read_parameters(request.url.query)
+        path = "/".join(part for part in (resource_type, resource_id, "_history") if part)
+        accepted = deferred(request, server, f"{path}?{request.url.query}")
+        if accepted is not None:
+            return accepted
+        text = server.look(
+            request,
             lambda transaction: dumps(
                 history_bundle(server, transaction, resource_type, resource_id, parameters)
-            )
+            ),
         )
         return json_answer(request, text)
 
@@ -45,36 +67,60 @@ def history_bundle(
     transaction: Transaction,
     resource_type: str,
     resource_id: str,
-    parameters: Mapping[str, str],
+    parameters: Sequence[tuple[str, str]],
 ) -> JsonObject:
-    """Return a page of the history as a Bundle; raises MalformedSearchError for a bad parameter."""
-    for name in parameters:
-        if name not in _KNOWN:
-            raise MalformedSearchError(f"`{name}` is not a parameter of history", expression=name)
-    count = _number(parameters, "_count")
-    count = server.page_size if count is None else min(count, server.page_size_limit)
-    before = _number(parameters, "_before")
+    """Return a page of the history as a Bundle; raises MalformedSearchError for a bad parameter.
+
+    Without an id it is that of the type, without a type that of the system.
+    """
+    asked = read_asked(parameters, server)
+    path = "/".join(part for part in (resource_type, resource_id, "_history") if part)
+    bundle: JsonObject = {"resourceType": "Bundle", "type": "history"}
+    if resource_id:
+        page = _of_instance(server, transaction, resource_type, resource_id, asked)
+        bundle["total"] = page.total
+        entries, following = page.entries, page.next_before
+    else:
+        among = None if asked.list_id is None else listed(server, transaction, asked.list_id)
+        feed = server.repository.feed(
+            transaction,
+            (resource_type,) if resource_type else R4_RESOURCE_TYPES,
+            Window(asked.since, asked.at, among),
+            count=asked.count,
+            before=asked.before,
+        )
+        entries, following = feed.entries, feed.next_before
+    bundle["link"] = _links(f"{server.base_url}/{path}", parameters, following)
+    if entries:
+        bundle["entry"] = [_entry(entry, server.base_url) for entry in entries]
+    return bundle
+
+
+def _of_instance(
+    server: Server, transaction: Transaction, resource_type: str, resource_id: str, asked: Asked
+) -> HistoryPage:
     page = server.repository.history(
-        transaction, resource_type, resource_id, count=count, since=_since(parameters), before=before
+        transaction,
+        resource_type,
+        resource_id,
+        count=asked.count,
+        since=asked.since,
+        at=asked.at,
+        before=asked.before,
     )
-    url = f"{server.base_url}/{resource_type}/{resource_id}"
-    return {
-        "resourceType": "Bundle",
-        "type": "history",
-        "total": page.total,
-        "link": _links(f"{url}/_history", parameters, page),
-        "entry": [_entry(entry, url) for entry in page.entries],
-    }
+    if asked.list_id is None or (resource_type, resource_id) in listed(server, transaction, asked.list_id):
+        return page
+    return _NOT_IN_LIST
 
 
-def _entry(entry: HistoryEntry, url: str) -> JsonObject:
+def _entry(entry: HistoryEntry, base_url: str) -> JsonObject:
     stored = entry.resource
     status = HTTPStatus.OK
     if entry.method is Method.DELETE:
         status = HTTPStatus.NO_CONTENT
     elif stored.version == 1:
         status = HTTPStatus.CREATED
-    made: JsonObject = {"fullUrl": url}
+    made: JsonObject = {"fullUrl": f"{base_url}/{stored.type}/{stored.id}"}
     if stored.body is not None:
         made["resource"] = orjson.Fragment(stored.body)
     target = stored.type if entry.method is Method.POST else f"{stored.type}/{stored.id}"
@@ -87,30 +133,10 @@ def _entry(entry: HistoryEntry, url: str) -> JsonObject:
     return made
 
 
-def _links(url: str, parameters: Mapping[str, str], page: HistoryPage) -> list[JsonObject]:
+def _links(url: str, parameters: Sequence[tuple[str, str]], following: int | None) -> list[JsonObject]:
     own = urlencode(parameters)
     links: list[JsonObject] = [{"relation": "self", "url": f"{url}?{own}" if own else url}]
-    if page.next_before is not None:
-        following = urlencode({**parameters, "_before": str(page.next_before)})
-        links.append({"relation": "next", "url": f"{url}?{following}"})
+    if following is not None:
+        kept = [pair for pair in parameters if pair[0] != "_before"]
+        links.append({"relation": "next", "url": f"{url}?{urlencode([*kept, ('_before', str(following))])}"})
     return links
-
-
-def _number(parameters: Mapping[str, str], name: str) -> int | None:
-    text = parameters.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - int4
-        raise MalformedSearchError(f"`{text}` is not a number", expression=name)
-    return int(text)
-
-
-def _since(parameters: Mapping[str, str]) -> datetime | None:
-    text = parameters.get("_since")
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError as error:
-        raise MalformedSearchError(f"`{text}` is not an instant", expression="_since") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,82 +1,161 @@
-"""What a request says about form: its content type, the format of the answer, its preferences.
+"""What a request says about form: the format of its body and of the answer, and its preferences.
 
-https://hl7.org/fhir/R4/http.html#mime-type, #parameters, #ops. JSON is the only format.
+https://hl7.org/fhir/R4/http.html#mime-type, #parameters, #ops. JSON and XML are read and written, alone or
+in gzip or zstd; whatever comes in, the interactions work on JSON.
 """
 
-from typing import Literal, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, cast
+from urllib.parse import parse_qsl
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 
-from hie.core.errors import (
-    NotAcceptableError,
-    PayloadTooLargeError,
-    RequestError,
-    UnsupportedMediaTypeError,
+from hie.core.errors import PayloadTooLargeError, RequestError, UnsupportedMediaTypeError
+from hie.core.fhir.json import dumps
+from hie.core.fhir.xml_read import from_xml
+from hie.core.web.content_coding import check_coding, decoded
+from hie.core.web.media_types import (
+    CONTENT_TYPES,
+    FORM,
+    body_format,
+    check_charset,
+    remember_form,
+    split,
+    wanted,
 )
 
-FHIR_JSON = "application/fhir+json; charset=utf-8"
-
-_JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
-_FORMATS = _JSON_TYPES | {"json"}
-_WILDCARDS = frozenset({"*/*", "application/*"})
+FHIR_JSON: Final = CONTENT_TYPES["json"]
 
 Return = Literal["minimal", "representation", "OperationOutcome"]
+PatchKind = Literal["json-patch", "fhirpath"]
+
+_RETURNS: Final = frozenset({"minimal", "representation", "OperationOutcome"})
+_JSON_PATCH: Final = "application/json-patch+json"
+# A page's query string is far below; a client with more values sends a POST.
+_MOST_PARAMETERS: Final = 1_000
+# Reading more than this as XML, or without its coding, takes milliseconds that belong to other requests.
+_LARGE_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What ``Prefer`` asks for; `returns` and `handling` are None where nothing is said.
+
+    RFC 7240; https://hl7.org/fhir/R4/http.html#ops, search.html#errors, async.html.
+    """
+
+    returns: Return | None = None
+    handling: Literal["strict", "lenient"] | None = None
+    responds_async: bool = False
+
+
+_NONE: Final = Preferences()
 
 
 def check_format(request: Request) -> None:
-    """Raise NotAcceptableError unless the answer may be JSON; `_format` goes before Accept."""
-    wanted = request.query_params.get("_format")
-    if wanted is not None:
-        # A `+` that was not percent-encoded arrives as a space.
-        if wanted.partition(";")[0].strip().replace(" ", "+") not in _FORMATS:
-            raise NotAcceptableError(f"The format `{wanted}` is not supported; JSON is", expression="_format")
-        return
-    accept = request.headers.get("accept")
-    if not accept:
-        return
-    for part in accept.split(","):
-        media_type, _, parameters = part.partition(";")
-        name = media_type.strip().lower()
-        if (name in _JSON_TYPES or name in _WILDCARDS) and parameters.replace(" ", "") != "q=0":
-            return
-    raise NotAcceptableError(f"None of `{accept}` is supported; application/fhir+json is")
+    """Raise NotAcceptableError unless the answer may be JSON or XML; `_format` goes before Accept."""
+    wanted(request)
 
 
-def is_pretty(request: Request) -> bool:
-    """Say whether `_pretty` asks for indented JSON."""
-    return request.query_params.get("_pretty", "false") == "true"
+def preferences(request: Request) -> Preferences:
+    """Return the preferences of `request`."""
+    headers = request.headers.getlist("prefer")
+    return read_preferences(",".join(headers)) if headers else _NONE
+
+
+@lru_cache(maxsize=256)
+def read_preferences(header: str) -> Preferences:
+    """Return the preferences in a Prefer header, several joined by commas; the first of a kind counts."""
+    returns: Return | None = None
+    handling: Literal["strict", "lenient"] | None = None
+    responds_async = False
+    for name, value in _tokens(header):
+        if name == "return" and value in _RETURNS and returns is None:
+            returns = cast("Return", value)
+        elif name == "handling" and value in ("strict", "lenient") and handling is None:
+            handling = cast("Literal['strict', 'lenient']", value)
+        elif name == "respond-async":
+            responds_async = True
+    return Preferences(returns, handling, responds_async)
 
 
 def preferred_return(request: Request) -> Return:
     """Return what ``Prefer: return=`` asks for; the representation unless told."""
-    for header in request.headers.getlist("prefer"):
-        for part in header.replace(";", ",").split(","):
-            name, _, value = part.strip().partition("=")
-            if name == "return" and value in ("minimal", "representation", "OperationOutcome"):
-                return cast("Return", value)
-    return "representation"
-
-
-def check_content_type(request: Request) -> None:
-    """Raise UnsupportedMediaTypeError unless the body is plain JSON in UTF-8."""
-    given = request.headers.get("content-type", "")
-    media_type, _, parameters = given.partition(";")
-    if media_type.strip().lower() not in _JSON_TYPES:
-        raise UnsupportedMediaTypeError(
-            f"The content type `{given}` is not supported; application/fhir+json is"
-        )
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.strip().partition("=")
-        if name.lower() == "charset" and value.strip('"').lower() not in ("utf-8", "utf8"):
-            raise UnsupportedMediaTypeError(f"The charset `{value}` is not supported; utf-8 is")
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise UnsupportedMediaTypeError(f"The content encoding `{encoding}` is not supported")
+    return preferences(request).returns or "representation"
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Return the body of `request`; raises PayloadTooLargeError as soon as it is past `limit_bytes`."""
-    check_content_type(request)
+    """Return the resource in the body of `request` as JSON text, whatever format and coding it came in.
+
+    JSON is not parsed here. Raises UnsupportedMediaTypeError, MalformedXMLError, and PayloadTooLargeError as
+    soon as the body is past `limit_bytes`, with or without its coding.
+    """
+    form = body_format(request.headers.get("content-type", ""))
+    text = await read_bytes(request, limit_bytes)
+    if form == "json":
+        return text
+    if len(text) > _LARGE_BYTES:
+        return await run_in_threadpool(_as_json, text)
+    return _as_json(text)
+
+
+async def read_patch_body(request: Request, limit_bytes: int) -> tuple[PatchKind, bytes]:
+    """Return the patch in the body of `request`: its kind, and its JSON text.
+
+    A FHIRPath Patch is a Parameters resource in JSON or XML (https://hl7.org/fhir/R4/fhirpatch.html), a JSON
+    Patch is of the content type application/json-patch+json. Raises what `read_body` raises.
+    """
+    media_type, parameters = split(request.headers.get("content-type", ""))
+    if media_type == _JSON_PATCH:
+        check_charset(parameters)
+        return "json-patch", await read_bytes(request, limit_bytes)
+    if media_type == "application/xml-patch+xml":
+        raise UnsupportedMediaTypeError(
+            f"XML Patch is not supported; {_JSON_PATCH} is, and Parameters of FHIRPath Patch"
+        )
+    return "fhirpath", await read_body(request, limit_bytes)
+
+
+async def read_form(request: Request, limit_bytes: int) -> list[tuple[str, str]]:
+    """Return names and values of the form in the body of a search by POST, in order.
+
+    `_format` and `_pretty` in it count for the answer as if they stood in the URL. Raises
+    UnsupportedMediaTypeError for a body that is no form, RequestError, PayloadTooLargeError.
+    """
+    text = await read_bytes(request, limit_bytes)
+    if not text:
+        return []
+    media_type, parameters = split(request.headers.get("content-type", ""))
+    if media_type != FORM:
+        raise UnsupportedMediaTypeError(f"A search by POST is sent as {FORM}")
+    check_charset(parameters)
+    try:
+        found = read_parameters(text.decode())
+    except UnicodeDecodeError as error:
+        raise RequestError("The search parameters are not UTF-8") from error
+    remember_form(request, dict(found))
+    return found
+
+
+def read_parameters(query: str) -> list[tuple[str, str]]:
+    """Return the names and values of a query string, in order; raises RequestError for too many."""
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
+    except UnicodeDecodeError as error:
+        raise RequestError("The search parameters are not UTF-8") from error
+    except ValueError as error:
+        raise RequestError(f"A search has at most {_MOST_PARAMETERS} parameters") from error
+
+
+async def read_bytes(request: Request, limit_bytes: int) -> bytes:
+    """Return the body of `request` without its content coding, of whatever content type.
+
+    Raises PayloadTooLargeError as soon as it is past `limit_bytes`, with or without its coding.
+    """
+    coding = check_coding(request.headers.get("content-encoding", ""))
     declared = request.headers.get("content-length")
     if declared is not None and not declared.isascii():
         raise RequestError("Content-Length is not a number")
@@ -89,7 +168,23 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         if size > limit_bytes:
             raise _too_large(limit_bytes)
         chunks.append(chunk)
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    if coding is None:
+        return body
+    if size > _LARGE_BYTES:
+        return await run_in_threadpool(decoded, body, coding, limit_bytes)
+    return decoded(body, coding, limit_bytes)
+
+
+def _tokens(header: str) -> Iterator[tuple[str, str]]:
+    """Yield names and values; clients separate them by semicolons too, where RFC 7240 has commas."""
+    for part in header.replace(";", ",").split(","):
+        name, _, value = part.partition("=")
+        yield name.strip().lower(), value.strip().strip('"')
+
+
+def _as_json(text: bytes) -> bytes:
+    return dumps(from_xml(text))
 
 
 def _too_large(limit_bytes: int) -> PayloadTooLargeError:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from fhir_server.interactions.answer import etag, resource_answer, version_headers
 from fhir_server.interactions.negotiation import check_format
+from fhir_server.interactions.route import interaction
 from fhir_server.interactions.server import Server
 from hie.core.ports import StoredResource
 
@@ -14,11 +15,11 @@ from hie.core.ports import StoredResource
 def mount(router: APIRouter, server: Server) -> None:
     """Add ``GET [base]/[type]/[id]``."""
 
-    @router.api_route("/{resource_type}/{resource_id}", name="read", methods=["GET", "HEAD"])
+    @interaction(router, "/{resource_type}/{resource_id}", name="read")
     def read(request: Request, resource_type: str, resource_id: str) -> Response:
         check_format(request)
-        stored = server.run(
-            lambda transaction: server.repository.read(transaction, resource_type, resource_id)
+        stored = server.look(
+            request, lambda transaction: server.repository.read(transaction, resource_type, resource_id)
         )
         if is_not_modified(request, stored):
             headers = version_headers(stored.version, stored.last_updated)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 from psycopg import Connection
 
+from fhir_server.store import planner
 from fhir_server.store.arrays import BigInts, Ints, SmallInts, Texts
 from hie.core.db.database import Transaction
 
@@ -56,7 +57,33 @@ READ_BODIES = "SELECT rid, body FROM resource WHERE rid = ANY(%s)"
 
 LOCK_KEYS = "SELECT pg_advisory_xact_lock(k) FROM unnest(%s) AS k"
 LOCK_ROWS = "SELECT rid, version FROM resource WHERE rid = ANY(%s) ORDER BY rid FOR UPDATE"
-TAKE_NUMBERS = "SELECT nextval('resource_seq') FROM generate_series(1, %s)"
+
+# What comes next in the transaction is the statement that writes, which ends this itself. Most
+# transactions write one version: without FROM, planning their number costs 60 µs less.
+TAKE_NUMBER = f"SELECT NULL, NULL, ARRAY[nextval('resource_seq')], {planner.BEGIN}"
+TAKE_NUMBERS = f"""
+WITH planner AS MATERIALIZED (SELECT {planner.BEGIN})
+SELECT NULL, NULL, n.numbers
+FROM planner, (SELECT array_agg(nextval('resource_seq')) AS numbers FROM generate_series(1, %s)) AS n
+"""  # noqa: S608 - our settings
+
+# The numbers depend on what is locked, so that none is taken before.
+LOCK_ROWS_AND_TAKE_NUMBERS = f"""
+WITH planner AS MATERIALIZED (SELECT {planner.BEGIN}), locked AS MATERIALIZED ({LOCK_ROWS})
+SELECT l.rids, l.versions, n.numbers
+FROM planner,
+    (SELECT array_agg(rid) AS rids, array_agg(version) AS versions, count(*) AS count FROM locked) AS l,
+    LATERAL (
+        SELECT array_agg(nextval('resource_seq')) AS numbers
+        FROM generate_series(1, %s + 0 * l.count)
+    ) AS n
+"""  # noqa: S608 - our statements
+
+# A subquery that locks stays one: the number is taken above it.
+FIND_AND_LOCK_ONE = f"""
+SELECT r.*, nextval('resource_seq'), {planner.BEGIN}
+FROM (SELECT {_COLUMNS} FROM resource AS r WHERE type = %s AND id = %s FOR UPDATE) AS r
+"""  # noqa: S608 - our columns
 
 
 class Token(NamedTuple):
@@ -72,6 +99,12 @@ class Identifier(NamedTuple):
 
     token: Token
     system: str
+
+    @property
+    def lock(self) -> int:
+        """The advisory lock of whoever creates a resource with it."""
+        token = self.token
+        return token.code_hash ^ (token.param << 32 | token.system_hash & 0xFFFFFFFF)
 
     @property
     def system_json(self) -> str:
@@ -99,10 +132,12 @@ class Row(NamedTuple):
 class Found:
     """What look-ups found so far: rows by identity, identities by identifier, and the tokens asked for."""
 
-    __slots__ = ("bodies", "matches", "rows", "tokens")
+    __slots__ = ("bodies", "locked", "matches", "rows", "tokens")
 
     def __init__(self) -> None:
         """Begin with nothing."""
+        self.locked: tuple[int, int] | None = None
+        """The rid of the one row that is locked already, and the seq of its next version."""
         self.bodies: dict[int, str | None] = {}
         self.rows: dict[Key, Row] = {}
         self.matches: dict[Identifier, list[Key]] = {}
@@ -144,6 +179,15 @@ def look_up(
                 matches.append(row.key)
 
 
+def find_and_lock(connection: Connection[tuple[Any, ...]], found: Found, key: Key) -> None:
+    """Add the row of `key`, locked until the transaction ends; only for who locks nothing else."""
+    fields = connection.execute(FIND_AND_LOCK_ONE, key).fetchone()
+    if fields is not None:
+        count = len(Row._fields)
+        row = found.rows[key] = Row(*fields[:count])
+        found.locked = row.rid, fields[count]
+
+
 def read_bodies(connection: Connection[tuple[Any, ...]], found: Found, rids: Sequence[int]) -> None:
     """Add the bodies of `rids` as they are now, which may be newer than their rows in `found`."""
     if rids:
@@ -168,14 +212,15 @@ def lock_rows_and_take_numbers(
 
     The numbers are taken after the locks, so that a later version has a later seq.
     """
-    connection = transaction.connection
     ordered = sorted(rids)
-    if not ordered:
-        return {}, [row[0] for row in connection.execute(TAKE_NUMBERS, (count,))]
-    with connection.pipeline():
-        locked = connection.execute(LOCK_ROWS, (BigInts(ordered),))
-        numbers = connection.execute(TAKE_NUMBERS, (count,))
-    return dict(locked.fetchall()), [row[0] for row in numbers]
+    if not ordered and count == 1:
+        made = transaction.connection.execute(TAKE_NUMBER)
+    elif ordered:
+        made = transaction.connection.execute(LOCK_ROWS_AND_TAKE_NUMBERS, (BigInts(ordered), count))
+    else:
+        made = transaction.connection.execute(TAKE_NUMBERS, (count,))
+    locked, versions, numbers, *_ = made.fetchone() or (None, None, None)
+    return dict(zip(locked or (), versions or (), strict=True)), numbers or []
 
 
 def _columns(identifiers: Sequence[Identifier]) -> tuple[object, ...]:

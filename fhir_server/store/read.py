@@ -11,9 +11,12 @@ from typing import Any
 
 from psycopg import Connection
 
+from fhir_server.index.date_range import DateRange
+from fhir_server.search.sql import Sql
 from fhir_server.store.identity import is_id, type_number
 from fhir_server.store.write import Method
 from hie.core.errors import DeletedError, NotFoundError
+from hie.core.fhir.json import JsonObject, loads
 from hie.core.ports import StoredResource
 
 READ = "SELECT version, last_updated, body FROM resource WHERE type = %s AND id = %s"
@@ -27,27 +30,33 @@ FROM resource r JOIN resource_history h ON h.rid = r.rid AND h.version = %(versi
 WHERE r.type = %(type)s AND r.id = %(id)s
 """
 
-HISTORY = """
-SELECT version, last_updated, body, method FROM (
+# Versions of one resource; `until` is when the next one was made, null for the current one.
+_VERSIONS = """
+SELECT v.*, lag(last_updated) OVER (ORDER BY version DESC) AS until FROM (
     SELECT version, last_updated, body, method FROM resource WHERE type = %(type)s AND id = %(id)s
     UNION ALL
     SELECT h.version, h.last_updated, h.body, h.method
     FROM resource r JOIN resource_history h ON h.rid = r.rid
     WHERE r.type = %(type)s AND r.id = %(id)s
 ) AS v
-WHERE version < %(before)s AND (%(since)s::timestamptz IS NULL OR last_updated >= %(since)s)
-ORDER BY version DESC LIMIT %(count)s
 """
 
-COUNT_HISTORY = """
-SELECT count(*) FROM (
-    SELECT last_updated FROM resource WHERE type = %(type)s AND id = %(id)s
-    UNION ALL
-    SELECT h.last_updated FROM resource r JOIN resource_history h ON h.rid = r.rid
-    WHERE r.type = %(type)s AND r.id = %(id)s
-) AS v
-WHERE %(since)s::timestamptz IS NULL OR last_updated >= %(since)s
+_WITHIN = """
+(%(since)s::timestamptz IS NULL OR last_updated >= %(since)s)
+AND (%(low)s::timestamptz IS NULL OR coalesce(until, 'infinity') > %(low)s)
+AND (%(high)s::timestamptz IS NULL OR last_updated < %(high)s)
 """
+
+HISTORY = f"""
+SELECT version, last_updated, body, method FROM ({_VERSIONS}) AS w
+WHERE version < %(before)s AND {_WITHIN} ORDER BY version DESC LIMIT %(count)s
+"""  # noqa: S608 - our statements
+
+LAST_BODY = """
+SELECT body FROM resource_history WHERE rid = %s AND body IS NOT NULL ORDER BY version DESC LIMIT 1
+"""
+
+COUNT_HISTORY = f"SELECT count(*) FROM ({_VERSIONS}) AS w WHERE {_WITHIN}"  # noqa: S608 - our statements
 
 _NEWEST = 2**31 - 1
 
@@ -81,6 +90,35 @@ def read(connection: Connection[tuple[Any, ...]], resource_type: str, resource_i
     return StoredResource(resource_type, resource_id, version, last_updated, body.encode())
 
 
+def read_all(
+    connection: Connection[tuple[Any, ...]], targets: Sequence[tuple[str, str]], readable: Sql
+) -> list[StoredResource]:
+    """Return the current resources among `targets`, types and ids, in that order; deleted ones are none.
+
+    `readable` is a predicate over ``r``, a row of `resource`.
+    """
+    rows = connection.execute(
+        f"""
+        SELECT k.n, r.version, r.last_updated, r.body
+        FROM unnest(%s::int[], %s::smallint[], %s::text[]) AS k (n, type, id)
+        CROSS JOIN LATERAL (
+            SELECT * FROM resource WHERE type = k.type AND id = k.id AND NOT is_deleted OFFSET 0
+        ) AS r
+        WHERE {readable.text} ORDER BY k.n
+        """,  # noqa: S608 - our columns
+        (
+            list(range(len(targets))),
+            [type_number(resource_type) for resource_type, _ in targets],
+            [resource_id for _, resource_id in targets],
+            *readable.params,
+        ),
+    )
+    return [
+        StoredResource(targets[number][0], targets[number][1], version, last_updated, body.encode())
+        for number, version, last_updated, body in rows
+    ]
+
+
 def vread(
     connection: Connection[tuple[Any, ...]], resource_type: str, resource_id: str, version: int
 ) -> StoredResource:
@@ -104,14 +142,17 @@ def history(
     *,
     count: int,
     since: datetime | None = None,
+    at: DateRange | None = None,
     before: int | None = None,
 ) -> HistoryPage:
     """Return at most `count` versions made at or after `since` and before version `before`.
 
+    With `at` only versions that were current for some time in that period.
     Raises NotFoundError when there never was such a resource.
     """
     _require_id(resource_type, resource_id)
-    names = {"type": type_number(resource_type), "id": resource_id, "since": since}
+    low, high = at or (None, None)
+    names = {"type": type_number(resource_type), "id": resource_id, "since": since, "low": low, "high": high}
     (total,) = connection.execute(COUNT_HISTORY, names).fetchone() or (0,)
     if total == 0 and connection.execute(READ, (names["type"], resource_id)).fetchone() is None:
         raise NotFoundError(f"`{resource_type}/{resource_id}` does not exist")
@@ -127,6 +168,33 @@ def history(
     ]
     next_before = entries[-1].resource.version if len(rows) > count and entries else None
     return HistoryPage(entries, total, next_before)
+
+
+def is_deleted(connection: Connection[tuple[Any, ...]], resource_type: str, resource_id: str) -> bool:
+    """Say whether the current version is a deletion."""
+    if not is_id(resource_id):
+        return False
+    row = connection.execute(READ, (type_number(resource_type), resource_id)).fetchone()
+    return row is not None and row[2] is None
+
+
+def last_body(connection: Connection[tuple[Any, ...]], rid: int) -> str | None:
+    """Return the last content of a deleted resource, None when there is none."""
+    row = connection.execute(LAST_BODY, (rid,)).fetchone()
+    return None if row is None else row[0]
+
+
+def last_content(
+    connection: Connection[tuple[Any, ...]], resource_type: str, resource_id: str
+) -> JsonObject | None:
+    """Return the content of the newest version that is no deletion, None when there is none."""
+    found = connection.execute(
+        "SELECT rid, body FROM resource WHERE type = %s AND id = %s",
+        (type_number(resource_type), resource_id),
+    ).fetchone()
+    text = None if found is None else found[1] or last_body(connection, found[0])
+    content: JsonObject | None = None if text is None else loads(text)
+    return content
 
 
 def _require_id(resource_type: str, resource_id: str) -> None:

@@ -7,7 +7,7 @@ database; index rows are those of the current version only. The parts see the
 tables as they were before: what is deleted and what is inserted never meet.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 
 from fhir_server.index.hashing import reference_key
-from fhir_server.index.rows import IndexRows
+from fhir_server.index.rows import COLUMNS, NULLED, IndexRows
+from fhir_server.store import planner
 from fhir_server.store.arrays import BigInts, Blobs, Bools, Ints, SmallInts, Texts, Timestamps
 from fhir_server.store.identity import TYPE_NAME
 from fhir_server.store.lookup import Key
@@ -30,8 +31,8 @@ FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 _SUPERSEDE = """
-INSERT INTO resource_history (rid, version, seq, method, is_deleted, last_updated, body)
-SELECT rid, version, seq, method, is_deleted, last_updated, body
+INSERT INTO resource_history (rid, type, version, seq, method, is_deleted, last_updated, body)
+SELECT rid, type, version, seq, method, is_deleted, last_updated, body
 FROM resource WHERE rid = ANY(%s)
 """
 
@@ -44,9 +45,9 @@ WHERE r.rid = v.rid
 """
 
 _INSERT_HISTORY = """
-INSERT INTO resource_history (rid, version, seq, method, is_deleted, last_updated, body)
-SELECT rid, version, seq, method, is_deleted, %s, body
-FROM unnest(%s, %s, %s, %s, %s, %s) AS v (rid, version, seq, method, is_deleted, body)
+INSERT INTO resource_history (rid, type, version, seq, method, is_deleted, last_updated, body)
+SELECT rid, type, version, seq, method, is_deleted, %s, body
+FROM unnest(%s, %s, %s, %s, %s, %s, %s) AS v (rid, type, version, seq, method, is_deleted, body)
 """
 
 _DELETE_INDEX = tuple(f"DELETE FROM {table.name} WHERE rid = ANY(%s)" for table in INDEX_TABLES)  # noqa: S608 - our tables
@@ -58,6 +59,7 @@ class Method(IntEnum):
     POST = 1
     PUT = 2
     DELETE = 3
+    PATCH = 4
 
 
 class Written(NamedTuple):
@@ -89,7 +91,7 @@ class Statement:
     @property
     def text(self) -> str:
         """The statement's text."""
-        return f"WITH {', '.join(self._parts)} SELECT"
+        return f"WITH {', '.join(self._parts)} SELECT {planner.END}"
 
     @property
     def parameters(self) -> Sequence[object]:
@@ -122,6 +124,24 @@ def write_versions(
     if inserted:
         _insert_resources(statement, inserted, last_updated)
     _insert_index_rows(statement, [*updated, *inserted])
+    return statement
+
+
+class Indexed(NamedTuple):
+    """The index rows of a current version that is stored already."""
+
+    rid: int
+    seq: int
+    rows: IndexRows
+
+
+def rewrite_index(indexed: Sequence[Indexed]) -> Statement:
+    """Return the statement that puts index rows in the place of those that are stored."""
+    statement = Statement()
+    rids = BigInts([each.rid for each in indexed])
+    for deletion in _DELETE_INDEX:
+        statement.add(deletion, rids)
+    _insert_index_rows(statement, indexed)
     return statement
 
 
@@ -165,6 +185,7 @@ def _insert_superseded(statement: Statement, versions: Sequence[Written], last_u
         _INSERT_HISTORY,
         last_updated,
         BigInts([v.rid for v in versions]),
+        SmallInts([v.key[0] for v in versions]),
         Ints([v.version for v in versions]),
         BigInts([v.seq for v in versions]),
         SmallInts([v.method for v in versions]),
@@ -173,13 +194,13 @@ def _insert_superseded(statement: Statement, versions: Sequence[Written], last_u
     )
 
 
-def _insert_index_rows(statement: Statement, versions: Iterable[Written]) -> None:
+def _insert_index_rows(statement: Statement, versions: Iterable[Written | Indexed]) -> None:
     for name, (insertion, types) in _PACKERS.items():
         rows: list[tuple[Any, ...]] = []
         rids: list[int] = []
         seqs: list[int] = []
         for version in versions:
-            mine = getattr(version.rows, name)
+            mine = version.rows.of(name)
             if mine:
                 rows += mine
                 rids += [version.rid] * len(mine)
@@ -190,46 +211,57 @@ def _insert_index_rows(statement: Statement, versions: Iterable[Written]) -> Non
 
 
 def _decimals(values: Iterable[object]) -> Texts:
-    return Texts([str(value) for value in values])
+    return Texts([None if value is None else str(value) for value in values])
 
 
 def _optional_types(values: Iterable[int | None]) -> SmallInts:
     return SmallInts([value or 0 for value in values])
 
 
-def _insertion(table: str, columns: str, *, select: str | None = None) -> str:
-    names = columns.split(", ")
-    placeholders = ", ".join(["%s"] * (len(names) + 2))
-    return (
-        f"INSERT INTO {table} ({columns}, rid, seq) SELECT {select or columns}, rid, seq"  # noqa: S608 - our tables
-        f" FROM unnest({placeholders}) AS v ({columns}, rid, seq)"
-    )
-
-
-# By attribute of IndexRows: the statement, and what packs each of its columns.
-_PACKERS: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "token": (_insertion("ix_token", "param, code_hash, system_hash"), (Ints, BigInts, Ints)),
-    "reference": (
-        _insertion(
-            "ix_reference",
-            "param, target_hash, target_type",
-            select="param, target_hash, nullif(target_type, 0::smallint)",
+# What packs a column and, where it is sent as another type, the cast to its own.
+_KINDS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "target_type": (_optional_types, ""),
+    **dict.fromkeys(("param", "system_hash", "first_system", "second_system", "third_system"), (Ints, "")),
+    **dict.fromkeys(
+        (
+            "code_hash",
+            "target_hash",
+            "unit_hash",
+            "uri_hash",
+            "canonical_hash",
+            "key_hash",
+            "first_hash",
+            "second_hash",
+            "third_hash",
         ),
-        (Ints, BigInts, _optional_types),
+        (BigInts, ""),
     ),
-    "string": (_insertion("ix_string", "param, norm, exact"), (Ints, Texts, Texts)),
-    "date": (_insertion("ix_date", "param, lo, hi"), (Ints, Timestamps, Timestamps)),
-    "number": (
-        _insertion("ix_number", "param, lo, hi", select="param, lo::numeric, hi::numeric"),
-        (Ints, _decimals, _decimals),
+    **dict.fromkeys(("code", "norm", "exact", "sort_key", "uri"), (Texts, "")),
+    "words": (Texts, "::tsvector"),
+    **dict.fromkeys(
+        ("lo", "hi", "canonical_lo", "canonical_hi", "third_lo", "third_hi"), (_decimals, "::numeric")
     ),
-    "quantity": (
-        _insertion(
-            "ix_quantity",
-            "param, lo, hi, system_hash, code_hash, unit_hash",
-            select="param, lo::numeric, hi::numeric, system_hash, code_hash, unit_hash",
-        ),
-        (Ints, _decimals, _decimals, Ints, BigInts, BigInts),
-    ),
-    "uri": (_insertion("ix_uri", "param, uri_hash, uri"), (Ints, BigInts, Texts)),
 }
+
+
+def _packers(name: str, columns: Sequence[str]) -> tuple[str, tuple[Callable[[Any], object], ...]]:
+    """Return the statement that inserts rows of ``ix_name``, and what packs each of its columns."""
+    kinds = [
+        (Timestamps, "") if name == "date" and column in {"lo", "hi"} else _KINDS[column]
+        for column in columns
+    ]
+    selected = [
+        f"nullif({column}, 0::smallint)" if (name, column) in NULLED else column + cast
+        for column, (_, cast) in zip(columns, kinds, strict=True)
+    ]
+    names = ", ".join((*columns, "rid", "seq"))
+    placeholders = ", ".join(["%s"] * (len(columns) + 2))
+    statement = (
+        f"INSERT INTO ix_{name} ({names}) SELECT {', '.join(selected)}, rid, seq"  # noqa: S608 - our tables
+        f" FROM unnest({placeholders}) AS v ({names})"
+    )
+    return statement, tuple(make for make, _ in kinds)
+
+
+# By attribute of IndexRows.
+_PACKERS = {name: _packers(name, columns) for name, columns in COLUMNS.items()}

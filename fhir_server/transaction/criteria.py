@@ -15,6 +15,7 @@ from fhir_server.search.result_parameters import RESULT_PARAMETERS
 from fhir_server.store.identity import type_number
 from fhir_server.store.lookup import Identifier, Token
 from hie.core.errors import MalformedSearchError
+from hie.core.fhir.json import JsonObject
 
 _ESCAPED = re.compile(r"\\([\\,|$])")
 _NEEDS_DECODING = re.compile(r"[%+&\\,$]")
@@ -28,6 +29,24 @@ class Criteria:
     query: str
     identifier: Identifier | None
     parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def selecting(self) -> tuple[tuple[str, str], ...]:
+        """The parameters that select, without those that say how results are shown; sorted."""
+        return tuple(
+            sorted(pair for pair in self.parameters if pair[0].partition(":")[0] not in RESULT_PARAMETERS)
+        )
+
+    @property
+    def locks(self) -> list[int]:
+        """The locks under which nobody else makes what the criteria select.
+
+        Of the criteria as a whole, whatever the order of their parameters, and of each identifier
+        in them, which is what criteria on an identifier alone lock.
+        """
+        pairs = [_system_and_value(value) for name, value in self.parameters if name == "identifier"]
+        inner = [_identifier(self.type, *pair).lock for pair in pairs if pair is not None]
+        return [hash64(f"{self.type}?{self.selecting}"), *inner]
 
     def __str__(self) -> str:
         """Return the criteria without values, which may be a patient's."""
@@ -49,10 +68,28 @@ def parse(resource_type: str, query: str, *, expression: str | None = None) -> C
     if len(parameters) == 1 and parameters[0][0] == "identifier":
         pair = _system_and_value(parameters[0][1])
         if pair is not None:
-            system, value = pair
-            token = Token(param_id(resource_type, "identifier"), hash64(value), hash32(system))
-            return Criteria(resource_type, query, Identifier(token, system), parameters)
+            return Criteria(resource_type, query, _identifier(resource_type, *pair), parameters)
     return Criteria(resource_type, query, None, parameters)
+
+
+def identifier_locks(resource_type: str, resource: JsonObject) -> list[int]:
+    """Return the locks of the identifiers of `resource`.
+
+    Whoever creates it holds them, so that conditions of several kinds that mean one thing (one by
+    its number, another by name and birth date) make it once.
+    """
+    given = resource.get("identifier")
+    items = given if isinstance(given, list) else [given]
+    pairs = [(item.get("system"), item.get("value")) for item in items if isinstance(item, dict)]
+    return [
+        _identifier(resource_type, system, value).lock
+        for system, value in pairs
+        if isinstance(system, str) and isinstance(value, str)
+    ]
+
+
+def _identifier(resource_type: str, system: str, value: str) -> Identifier:
+    return Identifier(Token(param_id(resource_type, "identifier"), hash64(value), hash32(system)), system)
 
 
 def _system_and_value(text: str) -> tuple[str, str] | None:

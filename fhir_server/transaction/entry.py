@@ -4,23 +4,22 @@ https://hl7.org/fhir/R4/bundle.html#transaction. Whether a resource is valid is
 the Validator's word; here is only what the Bundle's own elements must say.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from fhir_server.store.identity import check_id, type_number
 from fhir_server.transaction.criteria import Criteria, parse
+from fhir_server.transaction.etag import ETags, parse_etags
 from fhir_server.transaction.merge import Merge, read_merge
+from fhir_server.transaction.patch import Patch, read_patch
 from hie.core.errors import InvalidResourceError, Issue, MethodNotAllowedError, RequestError
 from hie.core.fhir.json import Json, JsonObject
 
-Method = Literal["DELETE", "POST", "PUT", "GET"]
+Method = Literal["DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"]
 
 # https://hl7.org/fhir/R4/http.html#trules
-PROCESSING_ORDER: dict[Method, int] = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3}
-
-_ETAG = re.compile(r'(?:W/)?"([^"]+)"')
+PROCESSING_ORDER: dict[Method, int] = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 
 Check = Callable[[JsonObject], list[Issue]]
 
@@ -30,8 +29,9 @@ class Operation:
     """One interaction to do.
 
     `expression` is the FHIRPath of the entry in its Bundle, empty for a request
-    of its own. `url` is what a GET asks for, relative to the base. `merge` says that a PUT
-    keeps what it does not say.
+    of its own. `url` is what a GET or HEAD asks for, relative to the base, or the operation that a
+    POST with `is_call` calls; its resource is then whatever the operation takes. `merge` says that a PUT
+    keeps what it does not say; `patch` is what a PATCH does.
     """
 
     method: Method
@@ -39,11 +39,24 @@ class Operation:
     id: str | None = None
     criteria: Criteria | None = None
     resource: JsonObject | None = None
-    if_match: int | None = None
+    if_match: ETags | None = None
+    if_none_match: ETags | None = None
     full_url: str | None = None
     expression: str = ""
     url: str = ""
     merge: Merge | None = None
+    patch: Patch | None = None
+    is_call: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Say whether it changes nothing."""
+        return self.method in ("GET", "HEAD")
+
+    @property
+    def is_write(self) -> bool:
+        """Say whether it makes a version of a resource; what an operation does is its own affair."""
+        return not self.is_read and not self.is_call
 
     def at(self, element: str) -> str | None:
         """Return the expression of `element` of the entry; None outside a Bundle."""
@@ -81,9 +94,18 @@ def read_operation(entry: Json, position: int, check: Check) -> Operation:
     if full_url is not None and not isinstance(full_url, str):
         raise RequestError("fullUrl is not a string", expression=f"{expression}.fullUrl")
     match request.get("method"):
-        case "GET":
-            return Operation("GET", full_url=full_url, expression=expression, url=url)
-        case "POST" | "PUT" | "DELETE" as method:
+        case "GET" | "HEAD" as method:
+            return _read(method, full_url, expression, url, request)
+        case "POST" if url.partition("?")[0].rpartition("/")[2].startswith("$"):
+            return Operation(
+                "POST",
+                full_url=full_url,
+                expression=expression,
+                url=url,
+                resource=entry.get("resource"),
+                is_call=True,
+            )
+        case "POST" | "PUT" | "PATCH" | "DELETE" as method:
             operation = Operation(method, full_url=full_url, expression=expression)
         case method:
             raise MethodNotAllowedError(
@@ -94,18 +116,11 @@ def read_operation(entry: Json, position: int, check: Check) -> Operation:
     _read_preconditions(operation, request)
     if operation.method == "PUT":
         operation.merge = read_merge(request, expression=f"{expression}.request")
-    if operation.method != "DELETE":
+    if operation.method == "PATCH":
+        operation.patch = read_patch(entry.get("resource"), expression=f"{expression}.resource")
+    elif operation.method != "DELETE":
         _take_resource(operation, entry.get("resource"), check)
     return operation
-
-
-def parse_etag(text: str, *, expression: str | None = None) -> int:
-    """Return the version that ``W/"3"`` names, 0 for one that no resource can have; raises RequestError."""
-    found = _ETAG.fullmatch(text.strip())
-    if found is None:
-        raise RequestError(f'`{text}` is not an ETag of the form W/"1"', expression=expression)
-    version = found.group(1)
-    return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0  # noqa: PLR2004 - int4
 
 
 def checked(resource: Json, resource_type: str, check: Check, *, expression: str = "") -> JsonObject:
@@ -122,6 +137,12 @@ def checked(resource: Json, resource_type: str, check: Check, *, expression: str
     if findings:
         raise InvalidResourceError([_relocate(issue, resource_type, expression) for issue in findings])
     return resource
+
+
+def _read(method: Method, full_url: str | None, expression: str, url: str, request: JsonObject) -> Operation:
+    operation = Operation(method, full_url=full_url, expression=expression, url=url)
+    operation.if_none_match = _etags(operation, request, "ifNoneMatch")
+    return operation
 
 
 def _aim(operation: Operation, url: str) -> None:
@@ -151,12 +172,18 @@ def _read_preconditions(operation: Operation, request: JsonObject) -> None:
             raise RequestError("ifNoneExist is a string and belongs to POST", expression=at)
         query = if_none_exist.rpartition("?")[2]
         operation.criteria = parse(operation.type, query, expression=at)
-    if_match = request.get("ifMatch")
-    if if_match is not None:
-        at = operation.at("request.ifMatch")
-        if not isinstance(if_match, str):
-            raise RequestError("ifMatch is not a string", expression=at)
-        operation.if_match = parse_etag(if_match, expression=at)
+    operation.if_match = _etags(operation, request, "ifMatch")
+    operation.if_none_match = _etags(operation, request, "ifNoneMatch")
+
+
+def _etags(operation: Operation, request: JsonObject, name: str) -> ETags | None:
+    given = request.get(name)
+    if given is None:
+        return None
+    at = operation.at(f"request.{name}")
+    if not isinstance(given, str):
+        raise RequestError(f"{name} is not a string", expression=at)
+    return parse_etags(given, expression=at)
 
 
 def _take_resource(operation: Operation, resource: Json, check: Check) -> None:

@@ -9,19 +9,20 @@ Locks are taken in one order by everybody: keys to be created (advisory, sorted
 by hash), then rows (sorted by rid).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import psycopg
 from psycopg import errors
 
-from fhir_server.index.hashing import hash64, reference_key
-from fhir_server.ports import ResourceIndexer, ResourceSearch
+from fhir_server.access import Access
+from fhir_server.index.hashing import reference_key
+from fhir_server.ports import ResourceSearch
 from fhir_server.store.content import body, instant, to_milliseconds
 from fhir_server.store.identity import TYPE_NAME, TYPE_NUMBER
 from fhir_server.store.lookup import (
     Found,
     Key,
-    Token,
+    find_and_lock,
     lock_keys,
     lock_rows_and_take_numbers,
     look_up,
@@ -30,11 +31,15 @@ from fhir_server.store.lookup import (
 from fhir_server.store.write import Written, write_versions
 from fhir_server.transaction.group import Group, Wanted
 from fhir_server.transaction.overlay import Draft, Overlay, State
-from fhir_server.transaction.plan import NotLookedUpError, Plan
+from fhir_server.transaction.permission import Permission
+from fhir_server.transaction.plan import Outcome, Plan, Rules
+from fhir_server.transaction.selection import NotLookedUpError
+from hie.core.access import Requester
 from hie.core.clock import Clock
 from hie.core.db.database import Transaction
 from hie.core.errors import ConflictError, ExchangeError, LockError, RequestError
-from hie.core.outbox import append
+from hie.core.fhir.json import JsonObject
+from hie.core.outbox import insertion
 
 TOPIC = "fhir.changed"
 
@@ -45,15 +50,17 @@ _ATTEMPTS = 5
 class TransactionProcessor:
     """Applies groups of operations."""
 
-    def __init__(self, indexer: ResourceIndexer, search: ResourceSearch, clock: Clock) -> None:
-        """Take what indexes and searches resources, and the clock of meta.lastUpdated."""
-        self._indexer = indexer
+    def __init__(self, rules: Rules, search: ResourceSearch, access: Access, clock: Clock) -> None:
+        """Take what holds for every Bundle, what searches, who may, and the clock of meta.lastUpdated."""
+        self._rules = rules
         self._search = search
+        self._access = access
         self._clock = clock
 
-    def apply(self, transaction: Transaction, groups: Sequence[Group]) -> None:
+    def apply(self, transaction: Transaction, groups: Sequence[Group], *, is_alone: bool = False) -> None:
         """Apply `groups` in order; each gets its outcomes or its error.
 
+        `is_alone` says that the caller rolls back if the only group has an error: then no savepoint is set.
         Raises LockError when the database ended the transaction to resolve a deadlock: the
         caller rolls back and may apply the same groups again.
         """
@@ -63,15 +70,15 @@ class TransactionProcessor:
                 if group.wanted.searches:
                     # A search sees only what is written.
                     self._apply_run(transaction, run)
-                    self._apply_run(transaction, [group])
+                    self._apply_run(transaction, [group], is_alone=is_alone)
                     run = []
                 else:
                     run.append(group)
-            self._apply_run(transaction, run)
+            self._apply_run(transaction, run, is_alone=is_alone)
         except (errors.DeadlockDetected, errors.SerializationFailure) as error:
             raise LockError("Another transaction holds what this one needs; try again") from error
 
-    def _apply_run(self, transaction: Transaction, run: Sequence[Group]) -> None:
+    def _apply_run(self, transaction: Transaction, run: Sequence[Group], *, is_alone: bool = False) -> None:
         groups = [group for group in run if group.error is None]
         if not groups:
             return
@@ -85,26 +92,31 @@ class TransactionProcessor:
             except RequestError as error:
                 groups[0].error = error
                 return
-            _look_up_locked(transaction, found, wanted)
-            read_bodies(transaction.connection, found, _to_merge(groups, found, searched))
+            _look_up_locked(transaction, found, wanted, is_alone=is_alone)
+            read_bodies(transaction.connection, found, _to_change(groups, found, searched))
             overlay = Overlay(found)
-            if not self._plan(groups, overlay, searched):
+            permission = Permission(self._access, transaction, found)
+            if not self._plan(groups, overlay, searched, permission):
                 # The groups name more now, perhaps what takes a search: divide them anew.
-                self.apply(transaction, groups)
+                self.apply(transaction, groups, is_alone=is_alone)
                 return
             states = overlay.changed()
             if not states:
                 return
-            numbers = _lock(transaction, states)
+            numbers = _lock(transaction, found, states)
             if numbers is not None:
-                self._write_or_divide(transaction, groups, states, numbers)
+                self._write_or_divide(transaction, groups, states, numbers, is_alone=is_alone)
                 return
         for group in groups:
             group.outcomes = ()
             group.error = ConflictError("The resources are being changed by others; try again")
 
     def _plan(
-        self, groups: Sequence[Group], overlay: Overlay, searched: dict[tuple[str, str], list[Key]]
+        self,
+        groups: Sequence[Group],
+        overlay: Overlay,
+        searched: dict[tuple[str, str], list[Key]],
+        permission: Permission,
     ) -> bool:
         """Give each group its outcomes or error; False when references must be looked up first."""
         now = self._clock.now()
@@ -113,7 +125,7 @@ class TransactionProcessor:
             draft = Draft(overlay)
             group.outcomes, group.error = (), None
             try:
-                group.outcomes = Plan(draft, searched, self._indexer, now).make(group.operations)
+                group.outcomes = Plan(draft, searched, self._rules, permission, now).make(group.operations)
             except NotLookedUpError:
                 group.add_references()
                 is_complete = False
@@ -126,27 +138,36 @@ class TransactionProcessor:
     def _run_searches(self, transaction: Transaction, wanted: Wanted) -> dict[tuple[str, str], list[Key]]:
         if not wanted.searches:
             return {}
-        lock_keys(transaction.connection, [hash64(f"{kind}?{query}") for kind, query in wanted.searches])
+        connection = transaction.connection
+        own = [key for criteria in wanted.searches.values() for key in criteria.locks]
+        lock_keys(connection, [*own, *wanted.locks])
+        filters = self._access.filters(transaction)
         matches: dict[tuple[str, str], list[Key]] = {}
-        keys: dict[Key, None] = {}
         for name, criteria in wanted.searches.items():
-            page = self._search.search(transaction, criteria.type, [*criteria.parameters, ("_count", "2")])
-            matches[name] = [
-                (TYPE_NUMBER[entry.resource.type], entry.resource.id)
-                for entry in page.entries
-                if entry.mode == "match"
-            ]
-            keys.update(dict.fromkeys(matches[name]))
-        wanted.keys.update(keys)
+            found = self._search.selection(transaction, criteria.type, criteria.selecting, filters=filters)
+            # One more than may be changed tells that there are too many.
+            rows = connection.execute(
+                f"SELECT r.type, r.id FROM ({found.text} LIMIT %s) AS s JOIN resource r ON r.rid = s.rid",  # noqa: S608 - a selection
+                (*found.params, self._rules.delete_limit + 1),
+            )
+            matches[name] = [(row[0], row[1]) for row in rows]
+            wanted.keys.update(dict.fromkeys(matches[name]))
         return matches
 
     def _write_or_divide(
-        self, transaction: Transaction, groups: Sequence[Group], states: Sequence[State], numbers: list[int]
+        self,
+        transaction: Transaction,
+        groups: Sequence[Group],
+        states: Sequence[State],
+        numbers: list[int],
+        *,
+        is_alone: bool,
     ) -> None:
         try:
-            self._write(transaction, groups, states, numbers)
+            self._write(transaction, groups, states, numbers, is_alone=is_alone)
         except (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded) as error:
-            transaction.connection.execute("ROLLBACK TO SAVEPOINT fhir_write")
+            if not is_alone:
+                transaction.connection.execute("ROLLBACK TO SAVEPOINT fhir_write")
             if len(groups) == 1:
                 groups[0].outcomes, groups[0].error = (), _refusal(error)
                 return
@@ -155,54 +176,74 @@ class TransactionProcessor:
                     self._apply_run(transaction, [group])
 
     def _write(
-        self, transaction: Transaction, groups: Sequence[Group], states: Sequence[State], numbers: list[int]
+        self,
+        transaction: Transaction,
+        groups: Sequence[Group],
+        states: Sequence[State],
+        numbers: list[int],
+        *,
+        is_alone: bool,
     ) -> None:
         now = to_milliseconds(self._clock.now())
         inserted, updated, superseded, bodies = _render(states, numbers, instant(now))
         statement = write_versions(
             inserted=inserted, updated=updated, superseded=superseded, last_updated=now
         )
+        requester = transaction.requester
+        events = [event for event in (_event(group, requester) for group in groups) if event]
+        if events:
+            text, parameters = insertion(TOPIC, events)
+            statement.add(text, *parameters)
         connection = transaction.connection
-        with connection.pipeline():
-            connection.execute("SAVEPOINT fhir_write")
+        if is_alone:
             statement.execute(connection)
-            events = [event for event in (_event(group) for group in groups) if event]
-            if events:
-                append(transaction, TOPIC, events)
-            connection.execute("RELEASE SAVEPOINT fhir_write")
+        else:
+            with connection.pipeline():
+                connection.execute("SAVEPOINT fhir_write")
+                statement.execute(connection)
+                connection.execute("RELEASE SAVEPOINT fhir_write")
         for group in groups:
-            for outcome in group.outcomes:
+            for outcome in _every(group.outcomes):
                 if outcome.last_updated is None:
                     outcome.last_updated = now
                     outcome.body = bodies.get((outcome.key, outcome.version))
 
 
-def _look_up_locked(transaction: Transaction, found: Found, wanted: Wanted) -> None:
+def _look_up_locked(transaction: Transaction, found: Found, wanted: Wanted, *, is_alone: bool) -> None:
     """Look up what is wanted; what is absent and may be created is locked and looked up again."""
     connection = transaction.connection
     if not wanted.keys and not wanted.identifiers:
         return
-    look_up(connection, found, list(wanted.keys), list(wanted.identifiers))
+    if is_alone and len(wanted.keys) == 1 and not wanted.identifiers and not wanted.searches:
+        # One lock cannot be taken in the wrong order; this saves the round trip of `_lock`.
+        find_and_lock(connection, found, next(iter(wanted.keys)))
+    else:
+        look_up(connection, found, list(wanted.keys), list(wanted.identifiers))
     keys = [key for key in wanted.keys if key not in found.rows]
     identifiers = [identifier for identifier in wanted.creating if not found.matches[identifier]]
     if keys or identifiers:
         hashes = [reference_key(TYPE_NAME[key[0]], key[1]) for key in keys]
-        hashes += [_lock_hash(identifier.token) for identifier in identifiers]
+        for identifier in identifiers:
+            hashes += (identifier.lock, *wanted.creating[identifier])
         with connection.pipeline():
             lock_keys(connection, hashes)
             look_up(connection, found, keys, identifiers)
 
 
-def _lock_hash(token: Token) -> int:
-    return token.code_hash ^ (token.param << 32 | token.system_hash & 0xFFFFFFFF)
+def _every(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        yield outcome
+        yield from outcome.others
 
 
-def _to_merge(groups: Sequence[Group], found: Found, searched: dict[tuple[str, str], list[Key]]) -> list[int]:
-    """Return the stored resources that merging updates meet."""
+def _to_change(
+    groups: Sequence[Group], found: Found, searched: dict[tuple[str, str], list[Key]]
+) -> list[int]:
+    """Return the stored resources whose content merging updates and patches start from."""
     keys: dict[Key, None] = {}
     for group in groups:
         for operation in group.operations:
-            if operation.merge is None:
+            if operation.merge is None and operation.patch is None:
                 continue
             criteria = operation.criteria
             if criteria is None:
@@ -214,8 +255,12 @@ def _to_merge(groups: Sequence[Group], found: Found, searched: dict[tuple[str, s
     return [found.rows[key].rid for key in keys if key in found.rows]
 
 
-def _lock(transaction: Transaction, states: Sequence[State]) -> list[int] | None:
+def _lock(transaction: Transaction, found: Found, states: Sequence[State]) -> list[int] | None:
     """Lock the stored resources of `states`, number their versions; None when one has changed meanwhile."""
+    if found.locked is not None and len(states) == 1 and len(states[0].versions) == 1:
+        row = states[0].row
+        if row is not None and row.rid == found.locked[0]:
+            return [found.locked[1]]
     expected = {state.row.rid: state.row.version for state in states if state.row is not None}
     count = sum(len(state.versions) for state in states)
     versions, numbers = lock_rows_and_take_numbers(transaction, expected, count)
@@ -248,13 +293,20 @@ def _render(
     return inserted, updated, superseded, bodies
 
 
-def _event(group: Group) -> dict[str, list[dict[str, str | int]]] | None:
-    changes: list[dict[str, str | int]] = [
+def _event(group: Group, requester: Requester) -> JsonObject | None:
+    changes: list[JsonObject] = [
         {"type": outcome.type, "id": outcome.id, "version": outcome.version, "method": operation.method}
-        for operation, outcome in zip(group.operations, group.outcomes, strict=False)
+        for operation, made in zip(group.operations, group.outcomes, strict=False)
+        for outcome in (made, *made.others)
         if outcome.is_changed
     ]
-    return {"changes": changes} if changes else None
+    if not changes:
+        return None
+    event: JsonObject = {"changes": changes}
+    if any(change["type"] == "Subscription" for change in changes):
+        # whoever asks to be told is told what he may read
+        event["requester"] = {"kind": requester.kind, "id": requester.id}
+    return event
 
 
 def _refusal(error: psycopg.Error) -> ExchangeError:

@@ -39,6 +39,7 @@ def run(
             paths,
             on_progress=lambda done: progress.update(task, completed=done),
             batch=batch,
+            imports=exchange.imports,
         )
     for failure in report.failures:
         typer.echo(f"{failure.place}: {failure.message}", err=True)

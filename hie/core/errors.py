@@ -40,6 +40,7 @@ ExchangeError
 │   ├── SenderDisabledError         an operator switched the sender off
 │   └── SegmentSequenceError
 ├── ConfigurationError              a setting or a data file is wrong
+├── DeliveryError                   a notification could not be handed over
 ├── TimedOutError                   the work takes longer than it may
 ├── UnavailableError                database or broker is away
 │   └── LockError                   the database ended the transaction to resolve a deadlock

@@ -9,6 +9,7 @@ next round.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final, LiteralString
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, Table, Text, text
@@ -45,6 +46,8 @@ class OutboxEvent:
     payload: JsonObject
 
 
+_INSERT: Final = "INSERT INTO outbox (topic, payload) SELECT %s, p FROM jsonb_array_elements(%s) AS p"
+
 Handler = Callable[[Transaction, OutboxEvent], None]
 
 
@@ -58,11 +61,13 @@ class Delivery:
 
 def append(transaction: Transaction, topic: str, payloads: Sequence[JsonObject]) -> None:
     """Add one event for each of `payloads`, in order, to the caller's transaction."""
+    transaction.connection.execute(*insertion(topic, payloads))
+
+
+def insertion(topic: str, payloads: Sequence[JsonObject]) -> tuple[LiteralString, tuple[object, ...]]:
+    """Return the INSERT that adds one event for each of `payloads`, in order, and its parameters."""
     # One document: psycopg escapes an array of JSON texts at 90 µs an event, this costs 5.
-    transaction.connection.execute(
-        "INSERT INTO outbox (topic, payload) SELECT %s, p FROM jsonb_array_elements(%s) AS p",
-        (topic, Jsonb(list(payloads), dumps=dumps)),
-    )
+    return _INSERT, (topic, Jsonb(list(payloads), dumps=dumps))
 
 
 def deliver(

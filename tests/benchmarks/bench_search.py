@@ -17,14 +17,21 @@ from psycopg import sql
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from fhir_server.definitions.search_parameters import load_registry, type_number
+from fhir_server.definitions.search_parameters import type_number
 from fhir_server.index.indexer import Indexer
 from fhir_server.search.bundle import searchset
 from fhir_server.search.compile import Bounds
+from fhir_server.search.densities import Densities
 from fhir_server.search.page import plan
 from fhir_server.search.parse import Parser
 from fhir_server.search.service import SearchService
-from fhir_server.tables import INDEX_TABLES, resource, resource_history, resource_seq
+from fhir_server.tables import (
+    INDEX_TABLES,
+    active_search_parameter,
+    resource,
+    resource_history,
+    resource_seq,
+)
 from hie.core.db import embedded
 from hie.core.db.database import Database
 from hie.core.fhir.json import JsonObject
@@ -56,7 +63,6 @@ def main(size: str = "small") -> None:
         print(f"{total} resources loaded by COPY in {time.perf_counter() - began:.1f} s")
         service = SearchService(settings)
         parser = Parser(
-            load_registry(),
             indexer,
             base_url=settings.base_url,
             zone=settings.zone,
@@ -117,6 +123,9 @@ def _shapes(patients: int) -> dict[str, Callable[[Random], Query]]:
     def code(random: Random) -> str:
         return f"http://loinc.org|c{random.randrange(CODES)}"
 
+    def number(random: Random) -> str:
+        return f"{random.randrange(5_000) / 10}"
+
     def month(random: Random) -> str:
         return f"20{random.randrange(10, 25)}-{random.randrange(1, 13):02}"
 
@@ -138,6 +147,35 @@ def _shapes(patients: int) -> dict[str, Callable[[Random], Query]]:
             ("value-quantity", lambda random: f"{random.randrange(500)}.5|http://unitsofmeasure.org|mmol/L"),
         ),
         "quantity, gt": of("Observation", ("value-quantity", lambda random: f"gt{random.randrange(500)}")),
+        "quantity, gt (sparse)": of("Observation", ("value-quantity", lambda _: "gt499.7")),
+        "quantity in another unit": of(
+            "Observation",
+            (
+                "value-quantity",
+                lambda random: f"{random.randrange(500) / 1000 + 0.0005}|http://unitsofmeasure.org|mol/L",
+            ),
+        ),
+        "composite, code$gt": of(
+            "Observation", ("code-value-quantity", lambda random: f"{code(random)}$gt{random.randrange(500)}")
+        ),
+        "composite, code$eq (sparse)": of(
+            "Observation", ("combo-code-value-quantity", lambda random: f"{code(random)}${number(random)}")
+        ),
+        "composite in another unit": of(
+            "Observation",
+            (
+                "code-value-quantity",
+                lambda random: f"{code(random)}$gt0.4|http://unitsofmeasure.org|mol/L",
+            ),
+        ),
+        "combo-code": of("Observation", ("combo-code", code)),
+        "_lastUpdated, lt (sparse)": of("Observation", ("_lastUpdated", lambda _: "lt2024-01-01T01:00:00Z")),
+        "_filter, code and status": of(
+            "Observation", ("_filter", lambda random: f"code eq {code(random)} and status eq preliminary")
+        ),
+        "several types, identifier": of(
+            "", ("_type", lambda _: "Patient,Observation"), ("identifier", number)
+        ),
         "chain, patient.identifier": of(
             "Observation", ("patient.identifier", lambda random: f"C{random.randrange(patients):08}")
         ),
@@ -154,6 +192,9 @@ def _shapes(patients: int) -> dict[str, Callable[[Random], Query]]:
             ("_revinclude", lambda _: "Observation:subject"),
         ),
         "reference, _sort=-date": of("Observation", ("subject", patient), ("_sort", lambda _: "-date")),
+        "token, _sort=-date": of("Observation", ("code", code), ("_sort", lambda _: "-date")),
+        "dense, _sort=-date": of("Observation", ("status", lambda _: "final"), ("_sort", lambda _: "-date")),
+        "reference, _sort=code": of("Observation", ("subject", patient), ("_sort", lambda _: "code")),
         "token, _total=accurate": of("Observation", ("code", code), ("_total", lambda _: "accurate")),
     }
 
@@ -174,22 +215,27 @@ def _print_shape(
         resource_type, parameters = make(random)
         began = time.perf_counter()
         with database.transaction() as transaction:
-            page = service.search(transaction, resource_type, parameters)
+            page = service.answer(transaction, resource_type, parameters).page
         searchset(page, resource_type, parameters, "http://127.0.0.1:8000/fhir")
         whole.append((time.perf_counter() - began) * 1000)
         entries += len(page.entries)
-    for _ in range(min(runs, 100)):
+    for _ in range(min(runs, 100) if resource_type else 0):
         resource_type, parameters = make(random)
         conditions = parser.parse(resource_type, parameters, datetime.now(UTC)).conditions
         with database.transaction() as transaction:
-            chosen = plan(transaction.connection, type_number(resource_type) or 0, conditions)
+            chosen = plan(
+                transaction.connection,
+                type_number(resource_type) or 0,
+                conditions,
+                Densities(time.monotonic),
+            )
             page_statement = chosen.page(Bounds(), 21)
             began = time.perf_counter()
             transaction.connection.execute(page_statement.text, page_statement.params).fetchall()
             statement.append((time.perf_counter() - began) * 1000)
     p95 = statistics.quantiles(whole, n=20)[18]
     print(
-        f"  {name:<34} {statistics.median(whole):8.2f} {p95:8.2f} {statistics.median(statement):11.2f}"
+        f"  {name:<34} {statistics.median(whole):8.2f} {p95:8.2f} {statistics.median(statement or [0]):11.2f}"
         f"   {entries / runs:.1f}",
         flush=True,
     )
@@ -233,7 +279,7 @@ class _database:  # noqa: N801 - used as a function
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._name)))
         url = make_url(str(self._server)).set(database=self._name)
         engine = create_engine(url.set(drivername="postgresql+psycopg"))
-        tables = [resource, resource_history, *INDEX_TABLES]
+        tables = [resource, resource_history, *INDEX_TABLES, active_search_parameter]
         with engine.begin() as connected:
             resource_seq.create(connected)
         resource.metadata.create_all(engine, tables=tables)

@@ -30,6 +30,7 @@ from fhir_server.service import Repository
 from fhir_server.transaction.entry import Operation
 from fhir_server.validation.level import ResourceValidator
 from fhir_server.validation.structure import StructureValidator
+from hie.core.access import Permissive
 from hie.core.clock import SystemClock
 from hie.core.db import embedded
 from hie.core.db.database import Database
@@ -58,6 +59,7 @@ def main(size: str = "small") -> None:
             validation=ValidationLevel.OFF,
             indexer=Indexer(settings.base_url, settings.zone),
             search=SearchService(settings),
+            access=Permissive(),
             clock=SystemClock(),
         )
         seconds = SECONDS[size]

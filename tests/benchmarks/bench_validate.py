@@ -1,17 +1,21 @@
-"""Microseconds to validate a resource: the structural validator beside fhir.resources' own parse.
+"""Microseconds to validate a resource: structure and codes, fhir.resources' own parse, invariants, profiles.
 
-Own resources of the kinds that the gateway writes, and the mixed resources of Synthea's bundles
-where `CONFORMANCE_DATA` has them. Each resource is validated by both in the same run.
+Own resources of the kinds that the gateway writes, the mixed resources of Synthea's bundles and the
+examples of the International Patient Summary with its profiles, where `CONFORMANCE_DATA` has them.
+Each resource is validated by all in the same run.
 """
 
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 
 from fhir.resources.R4B import get_fhir_model_class
 
+from fhir_server.validation.conformance import LoadedResources
+from fhir_server.validation.profile.validator import ProfileValidator
 from fhir_server.validation.structure import StructureValidator
 from hie.core.fhir.json import Json, JsonObject, loads
 
@@ -51,7 +55,13 @@ RESOURCES: tuple[JsonObject, ...] = (
         "birthDate": "1980-02-29",
         "address": [{"use": "home", "line": ["示例路1号"], "city": "示例市", "country": "CN"}],
         "maritalStatus": _CODE,
-        "contact": [{"relationship": [_CODE], "name": {"text": "示例二"}, "telecom": [{"value": "000"}]}],
+        "contact": [
+            {
+                "relationship": [_CODE],
+                "name": {"text": "示例二"},
+                "telecom": [{"system": "phone", "value": "000"}],
+            }
+        ],
         "managingOrganization": {"reference": "Organization/a1", "display": "示例医院"},
     },
     {
@@ -115,7 +125,7 @@ def main(size: str) -> None:
     validator = StructureValidator()
     validator.prepare(resource["resourceType"] for resource in RESOURCES)
     print(f"compiling {len(RESOURCES)} types: {(time.perf_counter() - began) * 1e3:.0f} ms, classes imported")
-    print(f"{'':28}{'structure':>22}{'fhir.resources':>22}")
+    print(f"{'':28}{'structure':>22}{'fhir.resources':>22}{'invariants':>24}")
     for resource in RESOURCES:
         _report(resource["resourceType"], [resource] * ROUNDS[size], validator)
     synthea = _synthea(BUNDLES[size])
@@ -123,12 +133,47 @@ def main(size: str) -> None:
         _report(f"Synthea, {len(synthea)} mixed", synthea, validator)
     else:
         print("Synthea: CONFORMANCE_DATA is not set")
+    _report_profiles(ROUNDS[size] // 10)
 
 
 def _report(name: str, resources: list[JsonObject], validator: StructureValidator) -> None:
     ours = _microseconds(validator.is_valid, resources)
     theirs = _microseconds(_parse, resources)
-    print(f"{name:28}{_spread(ours):>22}{_spread(theirs):>22}  ({median(theirs) / median(ours):.0f} times)")
+    invariants = _microseconds(_profiled(ProfileValidator(LoadedResources())), resources)
+    times = f"({median(theirs) / median(ours):.0f} times)"
+    print(f"{name:28}{_spread(ours):>22}{_spread(theirs):>22}{_spread(invariants):>24}  {times}")
+
+
+def _report_profiles(rounds: int) -> None:
+    """Print microseconds for each example of IPS as its profiles see it; those of R4 alone beside them."""
+    folder = _conformance_data() / "ips"
+    definitions = [loads(path.read_bytes()) for path in sorted(folder.glob("StructureDefinition-*.json"))]
+    if not definitions:
+        print("IPS: CONFORMANCE_DATA is not set")
+        return
+    began = time.perf_counter()
+    profiled = ProfileValidator(LoadedResources(definitions))
+    for definition in definitions:
+        profiled.profile_of(definition["url"])
+    print(f"compiling {len(definitions)} profiles of IPS: {(time.perf_counter() - began) * 1e3:.0f} ms")
+    bare = ProfileValidator(LoadedResources())
+    examples = [loads(path.read_bytes()) for path in sorted((folder / "example").glob("*.json"))]
+    single = [each for each in examples if each["resourceType"] != "Bundle"] * rounds
+    bundles = [each for each in examples if each["resourceType"] == "Bundle"] * max(rounds // 4, 1)
+    print(f"{'':28}{'R4 alone':>22}{'with IPS profiles':>24}")
+    for name, resources in (("IPS, single resources", single), ("IPS, Bundles", bundles)):
+        without = _spread(_microseconds(_profiled(bare), resources))
+        print(f"{name:28}{without:>22}{_spread(_microseconds(_profiled(profiled), resources)):>24}")
+
+
+def _profiled(validator: ProfileValidator) -> Callable[[JsonObject], bool]:
+    now = datetime.now(UTC)
+
+    def check(resource: JsonObject) -> bool:
+        # what IPS names is not in every example: only a crash or an error would be a surprise
+        return all(issue.severity != "error" for issue in validator.validate(resource, now=now))
+
+    return check
 
 
 def _microseconds(check: Callable[[JsonObject], Json], resources: list[JsonObject]) -> list[float]:
@@ -152,9 +197,13 @@ def _spread(values: list[float]) -> str:
 
 
 def _synthea(bundles: int) -> list[JsonObject]:
-    folder = Path(os.environ.get("CONFORMANCE_DATA", "../shared/data")) / "fhir" / "synthea-r4"
+    folder = _conformance_data() / "synthea-r4"
     return [
         entry["resource"]
         for path in sorted(folder.glob("*.json"))[:bundles]
         for entry in loads(path.read_bytes())["entry"]
     ]
+
+
+def _conformance_data() -> Path:
+    return Path(os.environ.get("CONFORMANCE_DATA", "../shared/data")) / "fhir"

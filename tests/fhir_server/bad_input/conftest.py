@@ -12,6 +12,7 @@ from hie import app, wiring
 from hie.core.fhir.json import dumps
 from hie.core.settings import Settings
 from tests.fhir_server.bad_input.api import LARGEST_BODY, PATIENT, TABLES, Client, Rows
+from tests.fhir_server.clients.serving import served
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,10 @@ def rows(shared_database_url: str) -> Iterator[Rows]:
             }
 
         yield count
+
+
+@pytest.fixture(scope="module")
+def base_url(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The FHIR base URL of `hie serve`."""
+    with served(server_url, template, tmp_path_factory.mktemp("served")) as url:
+        yield url

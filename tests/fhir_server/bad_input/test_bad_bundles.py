@@ -96,3 +96,17 @@ def test_a_bundle_of_another_kind_is_refused(client: Client, rows: Rows, given: 
     assert response.status_code in (400, 422)
     assert issues_of(response)[0][1]
     assert rows() == before
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_bundle_of_nothing_is_answered_by_one_of_nothing(client: Client, kind: str) -> None:
+    response = client.post("/fhir", dumps({"resourceType": "Bundle", "type": kind}))
+    assert response.status_code == 200
+    assert response.json() == {"resourceType": "Bundle", "type": f"{kind}-response"}
+
+
+@pytest.mark.parametrize("path", ["_history?_count=0", "Account/_history", "Account?_id=nobody"])
+def test_a_page_of_nothing_has_no_entries(client: Client, path: str) -> None:
+    bundle = client.get(f"/fhir/{path}").json()
+    assert STRUCTURE.validate(bundle) == []
+    assert "entry" not in bundle

@@ -174,8 +174,8 @@ def test_an_update_whose_id_is_not_that_of_the_url_is_refused(
     [
         "",
         "text/plain",
-        "application/xml",
-        "application/fhir+xml",
+        "text/turtle",
+        "application/fhir+xml; fhirVersion=5.0",
         "application/x-www-form-urlencoded",
         "application/json; charset=gb18030",
         "multipart/form-data; boundary=a",
@@ -210,7 +210,7 @@ def test_a_body_that_is_too_large_is_refused(client: Client, rows: Rows) -> None
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("PATCH", "Patient/p1"),
+        ("PATCH", "Patient/p1/_history/1"),
         ("PUT", ""),
         ("DELETE", ""),
         ("POST", "Patient/p1/_history/1"),

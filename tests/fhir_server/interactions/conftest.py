@@ -11,13 +11,14 @@ from fhir_server.search.service import SearchService
 from fhir_server.service import Repository
 from fhir_server.validation.level import ResourceValidator
 from fhir_server.validation.structure import StructureValidator
+from hie.core.access import Permissive
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database
 from hie.core.settings import Settings, ValidationLevel
 from hie.core.web import errors
 from tests.fhir_server.interactions.client import Client
 
-SETTINGS = Settings(max_body_bytes=100_000)
+SETTINGS = Settings(max_body_bytes=100_000, max_bundle_entries=50, max_nesting=64, conditional_delete_limit=5)
 INDEXER = Indexer(SETTINGS.base_url, SETTINGS.zone)
 VALIDATOR = ResourceValidator(StructureValidator())
 
@@ -33,7 +34,9 @@ def client(database: Database) -> Client:
         validation=ValidationLevel.STRUCTURE,
         indexer=INDEXER,
         search=SEARCH,
+        access=Permissive(),
         clock=SystemClock(),
+        delete_limit=SETTINGS.conditional_delete_limit,
     )
     app = FastAPI()
     errors.install(app)

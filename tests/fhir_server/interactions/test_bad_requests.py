@@ -28,8 +28,13 @@ REFUSED: list[tuple[str, str, bytes, dict[str, str], int, str, str, str | None]]
         "`Pacient` is not a resource type of FHIR R4", None,
     ),
     (
-        "POST", "Patient", b"{}", {"content-type": "application/fhir+xml"}, 415, "not-supported",
-        "The content type `application/fhir+xml` is not supported; application/fhir+json is", None,
+        "POST", "Patient", b"{}", {"content-type": "text/turtle"}, 415, "not-supported",
+        "The content type `text/turtle` is not supported; application/fhir+json and application/fhir+xml are",
+        None,
+    ),
+    (
+        "POST", "Patient", b"{}", {"content-type": "application/fhir+xml"}, 400, "structure",
+        "The body is not XML: not well-formed (invalid token) at line 1, column 1", None,
     ),
     (
         "POST", "Patient", b"{}", {"content-type": "application/json; charset=gb18030"}, 415, "not-supported",
@@ -52,12 +57,13 @@ REFUSED: list[tuple[str, str, bytes, dict[str, str], int, str, str, str | None]]
         "Conditional criteria on Patient name no search parameter", None,
     ),
     (
-        "POST", "Patient", b'{"resourceType":"Patient"}', {"accept": "application/fhir+xml"}, 406,
-        "not-supported", "None of `application/fhir+xml` is supported; application/fhir+json is", None,
+        "POST", "Patient", b'{"resourceType":"Patient"}', {"accept": "text/turtle"}, 406, "not-supported",
+        "None of `text/turtle` is supported; application/fhir+json and application/fhir+xml of FHIR 4.0 are",
+        None,
     ),
     (
-        "POST", "Patient?_format=xml", b'{"resourceType":"Patient"}', {}, 406, "not-supported",
-        "The format `xml` is not supported; JSON is", "_format",
+        "POST", "Patient?_format=ttl", b'{"resourceType":"Patient"}', {}, 406, "not-supported",
+        "The format `ttl` is not supported; json and xml of FHIR 4.0 are", "_format",
     ),
 ]  # fmt: skip
 

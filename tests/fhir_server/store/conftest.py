@@ -10,6 +10,7 @@ from fhir_server.service import Repository
 from fhir_server.tables import INDEX_TABLES
 from fhir_server.validation.level import ResourceValidator
 from fhir_server.validation.structure import StructureValidator
+from hie.core.access import Permissive
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database
 from hie.core.fhir.json import JsonObject
@@ -31,6 +32,7 @@ def repository() -> Repository:
         validation=ValidationLevel.STRUCTURE,
         indexer=INDEXER,
         search=SEARCH,
+        access=Permissive(),
         clock=SystemClock(),
     )
 

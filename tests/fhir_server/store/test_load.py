@@ -8,9 +8,11 @@ import pytest
 
 from fhir_server.load import LoadReport, load
 from fhir_server.service import Repository
+from hie import wiring
 from hie.core.db.database import Database
 from hie.core.errors import DeletedError
 from hie.core.fhir.json import Json, dumps, loads
+from hie.core.settings import Settings
 from tests.fhir_server.store.bundles import bundle, observation, patient, post, put, upsert
 
 CountRows = Callable[[], dict[str, int]]
@@ -157,3 +159,25 @@ def test_a_history_leaves_its_newest_version_and_a_searchset_its_matches(
         with pytest.raises(DeletedError):
             repository.read(transaction, "Patient", "gone")
         repository.read(transaction, "Patient", "found")
+
+
+def test_large_ndjson_is_loaded_by_processes_with_the_same_result(
+    tmp_path: Path, database_url: str, database: Database, repository: Repository, count_rows: CountRows
+) -> None:
+    lines = [dumps(patient(id=f"n{number}")) for number in range(1200)]
+    lines[3], lines[700] = b'{"resourceType":', dumps({"resourceType": "Patient", "id": "x", "active": 7})
+    path = tmp_path / "large.ndjson.gz"
+    path.write_bytes(gzip.compress(b"\n".join(lines)))
+    write(tmp_path / "small.json", patient(id="n1", gender="female"))
+    with wiring.build(Settings(import_processes=2), database_url=database_url) as exchange:
+        report = load(
+            exchange.database, exchange.repository, [tmp_path], imports=exchange.imports, large_bytes=1
+        )
+        assert numbers(report)[:3] == (1198, 1, 0)
+        assert [place for place, _ in numbers(report)[3]] == [f"{path}:4", f"{path}:701 Patient.active"]
+        again = load(exchange.database, exchange.repository, [path], imports=exchange.imports, large_bytes=1)
+    assert numbers(again)[:3] == (0, 1, 1197)
+    one_by_one = load(database, repository, [path])
+    assert numbers(one_by_one)[:3] == (0, 0, 1198)
+    assert [place for place, _ in numbers(one_by_one)[3]] == [place for place, _ in numbers(report)[3]]
+    assert count_rows()["resource"] == 1198

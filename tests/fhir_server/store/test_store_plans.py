@@ -1,6 +1,7 @@
 """The statements of the hot paths use indexes once the tables have grown."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,11 +9,19 @@ import pytest
 from fhir_server.index.hashing import hash32, hash64, param_id
 from fhir_server.index.rows import IndexRows
 from fhir_server.service import Repository
+from fhir_server.store import planner
 from fhir_server.store.arrays import BigInts, Ints, SmallInts, Texts
 from fhir_server.store.identity import TYPE_NUMBER
-from fhir_server.store.lookup import FIND_BY_KEY, FIND_BY_TOKEN, LOCK_ROWS
+from fhir_server.store.lookup import (
+    FIND_AND_LOCK_ONE,
+    FIND_BY_KEY,
+    FIND_BY_TOKEN,
+    LOCK_ROWS,
+    LOCK_ROWS_AND_TAKE_NUMBERS,
+)
 from fhir_server.store.read import COUNT_HISTORY, HISTORY, READ, VREAD
 from fhir_server.store.write import Written, write_versions
+from fhir_server.tables import INDEX_TABLES
 from hie.core.db.database import Database, Transaction
 from tests.fhir_server.store.bundles import SYSTEM, bundle, observation, patient, put, upsert
 
@@ -63,7 +72,16 @@ def assert_no_table_is_scanned(plan: Sequence[dict[str, Any]], expected_index: s
 
 
 def test_read_vread_and_history_use_the_unique_index(grown: Database) -> None:
-    names = {"type": TYPE_NUMBER["Patient"], "id": "x", "version": 1, "since": None, "before": 9, "count": 9}
+    names = {
+        "type": TYPE_NUMBER["Patient"],
+        "id": "x",
+        "version": 1,
+        "since": None,
+        "low": None,
+        "high": None,
+        "before": 9,
+        "count": 9,
+    }
     with grown.transaction() as transaction:
         for statement in (VREAD, HISTORY, COUNT_HISTORY):
             plan = nodes(transaction, statement, names)
@@ -96,6 +114,10 @@ def test_looking_up_identities_and_locking_them_use_indexes(grown: Database) -> 
         rids = transaction.connection.execute("SELECT rid FROM resource LIMIT 20").fetchall()
         ordered = BigInts(sorted(row[0] for row in rids))
         assert_no_table_is_scanned(nodes(transaction, LOCK_ROWS, (ordered,)), "resource_pkey")
+        both = nodes(transaction, LOCK_ROWS_AND_TAKE_NUMBERS, (ordered, 20))
+        assert_no_table_is_scanned(both, "resource_pkey")
+        one = nodes(transaction, FIND_AND_LOCK_ONE, (TYPE_NUMBER["Observation"], "o1"))
+        assert_no_table_is_scanned(one, "resource_type_id")
 
 
 def test_updating_superseding_and_removing_index_rows_use_indexes(grown: Database) -> None:
@@ -113,4 +135,22 @@ def test_updating_superseding_and_removing_index_rows_use_indexes(grown: Databas
         assert {"resource_pkey", "ix_token_rid", "ix_reference_rid", "ix_string_rid"} <= indexed, plan
         scanned = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
         # Nothing here has a number, a quantity or a URI: a table without a page is read as fast whole.
-        assert scanned <= {"ix_number", "ix_quantity", "ix_uri", "ix_date"}, plan
+        assert scanned <= {"ix_number", "ix_quantity", "ix_uri", "ix_date", "ix_composite", "ix_text"}, plan
+
+
+def test_the_plan_of_a_write_that_is_kept_from_empty_tables_uses_indexes(database: Database) -> None:
+    version = Written(1, (TYPE_NUMBER["Patient"], "x"), 2, 2, 2, bytes(16), "{}", IndexRows())
+    statement = write_versions(
+        inserted=[], updated=[version], superseded=[], last_updated=datetime(2026, 1, 2, tzinfo=UTC)
+    )
+    with database.transaction() as transaction:
+        transaction.connection.execute(f"SELECT {planner.BEGIN}".encode())
+        plan = nodes(transaction, statement.text, statement.parameters)
+        assert_no_table_is_scanned(plan, "resource_pkey")
+        assert {f"{table.name}_rid" for table in INDEX_TABLES} <= {node.get("Index Name") for node in plan}
+        statement.execute(transaction.connection)
+        settings = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+        after = transaction.connection.execute(
+            "SELECT current_setting(n) FROM unnest(%s) AS n", (list(settings),)
+        )
+        assert [row[0] for row in after] == ["force_custom_plan", "on", "on", "on"]

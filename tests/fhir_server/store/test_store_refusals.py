@@ -51,9 +51,9 @@ REFUSED: list[tuple[Json, str, str, str]] = [
         "Bundle.entry[0].request.url",
     ),
     (
-        bundle({"request": {"method": "PATCH", "url": "Patient/1"}}),
+        bundle({"request": {"method": "COPY", "url": "Patient/1"}}),
         "not-supported",
-        "The method `PATCH` is not supported in a Bundle",
+        "The method `COPY` is not supported in a Bundle",
         "Bundle.entry[0].request.method",
     ),
     (

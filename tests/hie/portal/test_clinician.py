@@ -343,6 +343,9 @@ def test_version_that_says_nothing_joins_no_strangers(client: Browser, filled: w
     assert "曾登记给 甲某" in text
 
 
+_ALLERGY = "http://terminology.hl7.org/CodeSystem/allergyintolerance-"
+
+
 def test_allergy_names_all_who_say_it_and_leaves_out_what_is_refuted(
     client: Browser, filled: wiring.Exchange
 ) -> None:
@@ -354,7 +357,10 @@ def test_allergy_names_all_who_say_it_and_leaves_out_what_is_refuted(
             "resourceType": "AllergyIntolerance",
             "patient": {"reference": f"Patient/{key[number]}"},
             "code": {"text": name},
-            **{element: {"coding": [{"code": code}]} for element, code in status.items()},
+            **{
+                element: {"coding": [{"system": _ALLERGY + element.removesuffix("Status"), "code": code}]}
+                for element, code in status.items()
+            },
         }
 
     added = [allergy("青霉素", 0), allergy("青霉素", 1), allergy("花粉", 0, clinicalStatus="resolved")]

@@ -1,0 +1,53 @@
+"""patch and conditional patch: https://hl7.org/fhir/R4/http.html#patch.
+
+The content type says which language: JSON Patch, or FHIRPath Patch in a Parameters resource.
+XML Patch is not supported.
+"""
+
+from fastapi import APIRouter, Request, Response
+
+from fhir_server.interactions.answer import write_answer
+from fhir_server.interactions.negotiation import check_format, read_patch_body
+from fhir_server.interactions.route import interaction
+from fhir_server.interactions.server import Server
+from fhir_server.interactions.update import criteria_query, if_match, if_none_match
+from fhir_server.store.identity import check_id, type_number
+from fhir_server.transaction.criteria import parse
+from fhir_server.transaction.entry import Operation
+from fhir_server.transaction.patch import fhirpath_patch, json_patch
+from hie.core.db.database import Transaction
+
+
+def mount(router: APIRouter, server: Server) -> None:
+    """Add ``PATCH [base]/[type]/[id]`` and ``PATCH [base]/[type]?[criteria]``."""
+
+    async def read(request: Request) -> tuple[str, bytes]:
+        return await read_patch_body(request, server.max_body_bytes)
+
+    @interaction(router, "/{resource_type}/{resource_id}", name="patch", methods=["PATCH"], body=read)
+    def patch(request: Request, resource_type: str, resource_id: str, body: tuple[str, bytes]) -> Response:
+        check_format(request)
+        type_number(resource_type)
+        return write(request, Operation("PATCH", type=resource_type, id=check_id(resource_id)), body)
+
+    @interaction(router, "/{resource_type}", name="conditional patch", methods=["PATCH"], body=read)
+    def conditional_patch(request: Request, resource_type: str, body: tuple[str, bytes]) -> Response:
+        check_format(request)
+        criteria = parse(resource_type, criteria_query(request))
+        return write(request, Operation("PATCH", type=resource_type, criteria=criteria), body)
+
+    def write(request: Request, operation: Operation, given: tuple[str, bytes]) -> Response:
+        language, text = given
+        body = server.read_json(text)
+        operation.patch = (
+            json_patch(body)
+            if language == "json-patch"
+            else fhirpath_patch(server.repository.checked(body, "Parameters"))
+        )
+        operation.if_match, operation.if_none_match = if_match(request), if_none_match(request)
+
+        def work(transaction: Transaction) -> Response:
+            (made,) = server.repository.apply_whole(transaction, [operation])
+            return write_answer(request, made, server.body_of(transaction, made), server.base_url)
+
+        return server.run(request, work)

@@ -1,0 +1,89 @@
+"""Who asks, what of a type may be read, and what an interaction attempts: the words of `AccessPolicy`.
+
+The port itself is `hie.core.ports.AccessPolicy`; here are the values that cross it, and
+`Permissive`, the policy while listeners stay on loopback. No rule about patients lies here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from hie.core.fhir.json import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks: a process of ours ("system"), nobody known, a person, or a client application."""
+
+    kind: Literal["system", "anonymous", "person", "client"]
+    id: str
+
+
+SYSTEM: Final = Requester("system", "hie")
+ANONYMOUS: Final = Requester("anonymous", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What may be read of a resource type.
+
+    Each alternative is a list of search parameters, all of which must hold
+    (``(("patient", "Patient/1"),)``); a resource is readable if one alternative holds.
+    """
+
+    alternatives: tuple[tuple[tuple[str, str], ...], ...]
+
+    @property
+    def is_everything(self) -> bool:
+        """Say whether there is no restriction."""
+        return () in self.alternatives
+
+    @property
+    def is_nothing(self) -> bool:
+        """Say whether no resource can be readable."""
+        return not self.alternatives
+
+
+EVERYTHING: Final = Readable(((),))
+NOTHING: Final = Readable(())
+
+Filters = Callable[[str], Readable]
+"""What one requester may read, by the name of the resource type."""
+
+
+def _absent() -> JsonObject | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One interaction that somebody attempts.
+
+    `interaction` is a code of https://hl7.org/fhir/R4/valueset-restful-interaction.html without
+    its level ("create", "update", "patch", "delete", "read", "history") or an operation with its
+    "$". `resource` is what is to be stored, its references resolved; None where nothing is.
+    `read_stored` gives the resource as it is now; it costs a query, so `stored` is asked for only
+    by the policies that need it.
+    """
+
+    interaction: str
+    resource_type: str | None
+    resource_id: str | None = None
+    resource: JsonObject | None = None
+    read_stored: Callable[[], JsonObject | None] = field(default=_absent, compare=False, repr=False)
+
+    @property
+    def stored(self) -> JsonObject | None:
+        """The current content of the resource; of a deleted one its last; None when it never was."""
+        return self.read_stored()
+
+
+class Permissive:
+    """Permits everything to everybody: `AccessPolicy` for servers that only this machine can reach."""
+
+    def readable(self, requester: Requester, resource_type: str) -> Readable:  # noqa: ARG002 - the port's words
+        """Return EVERYTHING."""
+        return EVERYTHING
+
+    def decide(self, requester: Requester, attempt: Attempt) -> None:
+        """Permit the attempt."""
