@@ -17,7 +17,7 @@ from fhir_server import openapi
 from fhir_server.interactions.route import Table
 from fhir_server.router import build_router
 from fhir_server.subscriptions import websocket
-from hie import wiring
+from hie import processes, wiring
 from hie.core import garbage, logs
 from hie.core.fhir.json import dumps
 from hie.core.settings import Settings
@@ -33,6 +33,7 @@ _HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
 
 def create() -> FastAPI:
     """Return the application of the settings in the environment; what a server process calls."""
+    processes.follow_parent()
     settings = Settings()
     logs.configure(settings.log_level)
     return build(wiring.build(settings))
@@ -106,7 +107,8 @@ def _registry() -> CollectorRegistry:
 
 
 def serve(settings: Settings) -> None:
-    """Serve `create` with granian until SIGINT or SIGTERM."""
+    """Serve `create` with granian until SIGINT or SIGTERM; its processes end with this one in any case."""
+    processes.lead()
     Granian(
         target="hie.app:create",
         factory=True,
@@ -115,4 +117,5 @@ def serve(settings: Settings) -> None:
         interface=Interfaces.ASGI,
         workers=settings.web_processes,
         websockets=True,
+        respawn_failed_workers=True,
     ).serve()

@@ -28,8 +28,13 @@ _PARENT = "HIE_PARENT_PID"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
+def lead() -> None:
+    """Let the processes that this one starts, and that call `follow_parent`, end with it."""
+    os.environ[_PARENT] = str(os.getpid())
+
+
 def follow_parent() -> None:
-    """End with the process that started this one, also when that was killed; a no-op outside a Supervisor."""
+    """End with the process that started this one, also when that was killed; a no-op where none leads."""
     parent = os.environ.pop(_PARENT, None)
     if parent is None:
         return

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from hie.core.access import ANONYMOUS
 from hie.core.db.database import Database
 from hie.portal import former_identities
 from hie.portal.entries import Kind
@@ -30,7 +31,7 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: VersionedS
 
     @router.get("/")
     def first_page(request: Request) -> HTMLResponse:
-        with database.transaction() as transaction:
+        with database.transaction(requester=ANONYMOUS) as transaction:
             recent = persons_of(transaction, store, _recent(request))
         return pages.render(request, "search.html", recent=recent, query_text="")
 
@@ -40,7 +41,7 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: VersionedS
     ) -> HTMLResponse | RedirectResponse:
         if not normal_query(q):
             return RedirectResponse("/", 303)
-        with database.transaction() as transaction:
+        with database.transaction(requester=ANONYMOUS) as transaction:
             finding = find(transaction, store, q)
             if finding.is_by_number:
                 finding = former_identities.of_finding(transaction, store, finding)
@@ -54,7 +55,7 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: VersionedS
         hospital: str = "",
         before: date | None = None,
     ) -> HTMLResponse:
-        with database.transaction() as transaction:
+        with database.transaction(requester=ANONYMOUS) as transaction:
             person = former_identities.of_person(
                 transaction, store, person_of(transaction, store, patient_id)
             )
