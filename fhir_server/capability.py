@@ -48,7 +48,12 @@ _SYSTEM_INTERACTIONS: Final = {
     "search-system": ("search-system",),
 }
 # https://hl7.org/fhir/R4/http.html#patch: JSON Patch, and FHIRPath Patch in a Parameters resource.
-_PATCH_FORMATS: Final = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
+_PATCH_FORMATS: Final = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/fhir+json",
+    "application/fhir+xml",
+)
 # Name of a route -> what it says of every resource type.
 _CONDITIONS: Final[dict[str, JsonObject]] = {
     "create": {"conditionalCreate": True},

@@ -327,7 +327,12 @@ _CONTENTS: Final[Mapping[str, JsonObject]] = {
     "outcome": {**_of("OperationOutcome", _JSON), _XML: _TEXT},
     # Resources; where the type is Binary, content of any other type too.
     "content": {**_of("Resource", _JSON), _XML: _TEXT, "*/*": {}},
-    "patch": {**_of("JsonPatch", "application/json-patch+json"), **_of("Resource", _JSON), _XML: _TEXT},
+    "patch": {
+        **_of("JsonPatch", "application/json-patch+json"),
+        "application/merge-patch+json": {"schema": {"type": "object"}},
+        **_of("Resource", _JSON),
+        _XML: _TEXT,
+    },
     "form": {_FORM: {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}},
     "graphql": {**_of("GraphQLRequest", _PLAIN_JSON), "application/graphql": _TEXT},
     "errors": _of("GraphQLErrors", _PLAIN_JSON),

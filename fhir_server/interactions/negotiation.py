@@ -30,10 +30,11 @@ from hie.core.web.media_types import (
 FHIR_JSON: Final = CONTENT_TYPES["json"]
 
 Return = Literal["minimal", "representation", "OperationOutcome"]
-PatchKind = Literal["json-patch", "fhirpath"]
+PatchKind = Literal["json-patch", "merge-patch", "json", "fhirpath"]
 
 _RETURNS: Final = frozenset({"minimal", "representation", "OperationOutcome"})
 _JSON_PATCH: Final = "application/json-patch+json"
+_MERGE_PATCH: Final = "application/merge-patch+json"
 # A page's query string is far below; a client with more values sends a POST.
 _MOST_PARAMETERS: Final = 1_000
 # Reading more than this as XML, or without its coding, takes milliseconds that belong to other requests.
@@ -105,13 +106,17 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
 async def read_patch_body(request: Request, limit_bytes: int) -> tuple[PatchKind, bytes]:
     """Return the patch in the body of `request`: its kind, and its JSON text.
 
-    A FHIRPath Patch is a Parameters resource in JSON or XML (https://hl7.org/fhir/R4/fhirpatch.html), a JSON
-    Patch is of the content type application/json-patch+json. Raises what `read_body` raises.
+    A FHIRPath Patch is a Parameters resource in JSON or XML (https://hl7.org/fhir/R4/fhirpatch.html); JSON
+    Patch and JSON Merge Patch have content types of their own. What is sent as application/json is a FHIRPath
+    Patch or a merge patch, as its content says. Raises what `read_body` raises.
     """
     media_type, parameters = split(request.headers.get("content-type", ""))
-    if media_type == _JSON_PATCH:
+    if media_type in (_JSON_PATCH, _MERGE_PATCH):
         check_charset(parameters)
-        return "json-patch", await read_bytes(request, limit_bytes)
+        kind: PatchKind = "json-patch" if media_type == _JSON_PATCH else "merge-patch"
+        return kind, await read_bytes(request, limit_bytes)
+    if media_type == "application/json":
+        return "json", await read_body(request, limit_bytes)
     if media_type == "application/xml-patch+xml":
         raise UnsupportedMediaTypeError(
             f"XML Patch is not supported; {_JSON_PATCH} is, and Parameters of FHIRPath Patch"

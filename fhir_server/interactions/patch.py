@@ -1,6 +1,6 @@
 """patch and conditional patch: https://hl7.org/fhir/R4/http.html#patch.
 
-The content type says which language: JSON Patch, or FHIRPath Patch in a Parameters resource.
+The content type says which language: JSON Patch, JSON Merge Patch, or FHIRPath Patch in Parameters.
 XML Patch is not supported.
 """
 
@@ -14,7 +14,7 @@ from fhir_server.interactions.update import criteria_query, if_match, if_none_ma
 from fhir_server.store.identity import check_id, type_number
 from fhir_server.transaction.criteria import parse
 from fhir_server.transaction.entry import Operation
-from fhir_server.transaction.patch import fhirpath_patch, json_patch
+from fhir_server.transaction.patch import Patch, fhirpath_patch, json_patch, merge_patch
 from hie.core.db.database import Transaction
 
 
@@ -36,14 +36,18 @@ def mount(router: APIRouter, server: Server) -> None:
         criteria = parse(resource_type, criteria_query(request))
         return write(request, Operation("PATCH", type=resource_type, criteria=criteria), body)
 
-    def write(request: Request, operation: Operation, given: tuple[str, bytes]) -> Response:
+    def patch_of(given: tuple[str, bytes]) -> Patch:
         language, text = given
         body = server.read_json(text)
-        operation.patch = (
-            json_patch(body)
-            if language == "json-patch"
-            else fhirpath_patch(server.repository.checked(body, "Parameters"))
-        )
+        if language == "json-patch":
+            return json_patch(body)
+        is_plain = language == "json" and isinstance(body, dict) and body.get("resourceType") != "Parameters"
+        if language == "merge-patch" or is_plain:
+            return merge_patch(body)
+        return fhirpath_patch(server.repository.checked(body, "Parameters"))
+
+    def write(request: Request, operation: Operation, given: tuple[str, bytes]) -> Response:
+        operation.patch = patch_of(given)
         operation.if_match, operation.if_none_match = if_match(request), if_none_match(request)
 
         def work(transaction: Transaction) -> Response:

@@ -86,7 +86,7 @@ def test_every_format_that_is_claimed_is_answered(client: Client, statement: Jso
         answer = client.get("Patient/p", params={"_format": name})
         assert answer.status_code == 200
         assert ("xml" in answer.headers["content-type"]) == ("xml" in name)
-    assert len(statement["patchFormat"]) == 3
+    assert len(statement["patchFormat"]) == 4
     for name in statement["patchFormat"]:
         answer = client.request("PATCH", "Patient/p", content=b"", headers={"content-type": name})
         assert answer.status_code == 400

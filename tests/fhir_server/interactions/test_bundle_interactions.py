@@ -216,4 +216,4 @@ def test_only_a_transaction_or_batch_bundle_is_processed(client: Client, count_r
 
 def test_an_empty_transaction_is_answered(client: Client) -> None:
     response = client.post("", json={"resourceType": "Bundle", "type": "transaction"})
-    assert response.json() == {"resourceType": "Bundle", "type": "transaction-response", "entry": []}
+    assert response.json() == {"resourceType": "Bundle", "type": "transaction-response"}

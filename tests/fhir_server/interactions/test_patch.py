@@ -257,3 +257,18 @@ def test_references_that_a_patch_adds_are_resolved_inside_the_bundle(stored: Cli
     assert answer.status_code == 200, answer.text
     target = answer.json()["entry"][0]["response"]["location"].partition("/_history")[0]
     assert stored.get("Patient/p").json()["managingOrganization"] == {"reference": target}
+
+
+@pytest.mark.parametrize("content_type", ["application/merge-patch+json", "application/json"])
+def test_merge_patch_changes_what_it_says_and_removes_what_is_null(stored: Client, content_type: str) -> None:
+    given = {"resourceType": "Patient", "id": "p", "gender": None, "birthDate": "1980-02-29"}
+    answer = patch(stored, "Patient/p", given, **{"content-type": content_type})
+    assert answer.status_code == 200, answer.text
+    expected = {name: value for name, value in PATIENT.items() if name != "gender"}
+    assert {**expected, "birthDate": "1980-02-29", "meta": answer.json()["meta"]} == answer.json()
+
+
+def test_merge_patch_that_leaves_no_valid_resource_changes_nothing(stored: Client) -> None:
+    answer = patch(stored, "Patient/p", {"gender": "x"}, **{"content-type": "application/merge-patch+json"})
+    assert answer.status_code == 422, answer.text
+    assert stored.get("Patient/p").headers["etag"] == 'W/"1"'
