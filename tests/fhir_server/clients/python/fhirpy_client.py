@@ -40,6 +40,11 @@ def write(client: fhirpy.SyncFHIRClient) -> fhirpy.lib.SyncFHIRResource:
     patient.refresh()
     assert patient["active"] is True
     assert patient.is_valid()
+    patient.patch(gender="female")
+    patient["language"] = "zh-CN"
+    patient.save(fields=["language"])
+    patient.refresh()
+    assert (patient["gender"], patient["language"], patient["birthDate"]) == ("female", "zh-CN", "1980-01-01")
 
     changed, is_new = client.resources("Patient").search(identifier=f"{SYSTEM}|1").update(patient)
     assert (changed.id, is_new) == (patient.id, False)
