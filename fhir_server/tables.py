@@ -184,7 +184,13 @@ Index(
     postgresql_include=["rid", "seq"],
 )
 # The few that are spans and not points have to be found by both ends.
-Index("ix_number_hi", ix_number.c.param, ix_number.c.hi, postgresql_where=ix_number.c.lo != ix_number.c.hi)
+Index(
+    "ix_number_hi",
+    ix_number.c.param,
+    ix_number.c.hi,
+    postgresql_include=["lo", "rid", "seq"],
+    postgresql_where=ix_number.c.lo != ix_number.c.hi,
+)
 
 ix_quantity = _index_table(
     "ix_quantity",
@@ -208,6 +214,7 @@ Index(
     "ix_quantity_hi",
     ix_quantity.c.param,
     ix_quantity.c.hi,
+    postgresql_include=["lo", "rid", "seq"],
     postgresql_where=ix_quantity.c.lo != ix_quantity.c.hi,
 )
 Index(
@@ -215,6 +222,7 @@ Index(
     ix_quantity.c.param,
     ix_quantity.c.canonical_hash,
     ix_quantity.c.canonical_hi,
+    postgresql_include=["canonical_lo", "rid", "seq"],
     postgresql_where=ix_quantity.c.canonical_lo != ix_quantity.c.canonical_hi,
 )
 Index(
@@ -276,6 +284,7 @@ Index(
     ix_composite.c.param,
     ix_composite.c.key_hash,
     ix_composite.c.hi,
+    postgresql_include=["lo", "rid", "seq", "first_system"],
     postgresql_where=ix_composite.c.lo != ix_composite.c.hi,
 )
 Index(
@@ -284,6 +293,7 @@ Index(
     ix_composite.c.key_hash,
     ix_composite.c.canonical_hash,
     ix_composite.c.canonical_hi,
+    postgresql_include=["canonical_lo", "rid", "seq", "first_system"],
     postgresql_where=ix_composite.c.canonical_lo != ix_composite.c.canonical_hi,
 )
 Index(
@@ -304,7 +314,7 @@ Index(
     postgresql_where=ix_composite.c.norm.is_not(None),
 )
 
-# Empty unless full-text search is on (Settings.full_text).
+# Empty where full-text search is off (Settings.full_text).
 ix_text = _index_table("ix_text", Column("words", TSVECTOR, nullable=False))
 # Without the list of pending entries, which makes single searches and writes wait for its clean-up.
 Index("ix_text_words", ix_text.c.words, postgresql_using="gin", postgresql_with={"fastupdate": "off"})

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fhir_server.search.conditions import Condition, IdIs, LastUpdatedIs
-from fhir_server.search.probe import branches, has_join, is_dense, probe, rows
+from fhir_server.search.probe import branches, depends_on_values, is_dense, probe, rows
 from fhir_server.search.snapshot import Snapshot
 from fhir_server.search.sql import Sql, all_of, joined
 
@@ -82,9 +82,9 @@ class Plan:
         return self.first is None or self.is_ordered
 
     @property
-    def has_join(self) -> bool:
+    def depends_on_values(self) -> bool:
         """Whether PostgreSQL has to know the values to plan well."""
-        return any(has_join(each) for each in self.conditions)
+        return any(depends_on_values(each) for each in self.conditions)
 
     @property
     def type_numbers(self) -> tuple[int, ...]:
@@ -149,9 +149,9 @@ class SystemPlan:
     plans: tuple[Plan, ...]
 
     @property
-    def has_join(self) -> bool:
+    def depends_on_values(self) -> bool:
         """Whether PostgreSQL has to know the values to plan well."""
-        return any(each.has_join for each in self.plans)
+        return any(each.depends_on_values for each in self.plans)
 
     @property
     def type_numbers(self) -> tuple[int, ...]:
@@ -222,7 +222,7 @@ def density_probe(type_number: int, conditions: Sequence[Condition], cap: int) -
     """
     counts = []
     for at, condition in enumerate(conditions):
-        found = rows(condition, type_number, is_counted=True) or Sql("SELECT 1 WHERE false")
+        found = rows(condition, type_number) or Sql("SELECT 1 WHERE false")
         counts.append(Sql(f"(SELECT count(*) FROM ({found.text} LIMIT {cap:d}) AS n{at})", found.params))
     listed = joined(", ", counts)
     return Sql(f"SELECT {listed.text}", listed.params)

@@ -67,7 +67,7 @@ def read_by_date(
             f" SELECT {COLUMNS}, p.{column}::text FROM p JOIN resource r USING (rid) ORDER BY {order}",
             wanted.params,
         ),
-        has_join=plan.has_join,
+        depends_on_values=plan.depends_on_values,
     )
     if len(rows) <= size:
         return None

@@ -14,7 +14,7 @@ from psycopg import Connection
 from fhir_server.search.compile import density_probe
 from fhir_server.search.conditions import Condition
 from fhir_server.search.match import execute
-from fhir_server.search.probe import has_join, rows
+from fhir_server.search.probe import depends_on_values, has_join, rows
 from fhir_server.search.sql import Sql
 
 # A condition that has n of N resources costs n to collect, and a walk of N/n for each match of a
@@ -66,7 +66,7 @@ class Densities:
         found = self._look(connection, type_number, conditions, plain)
         if len(plain) < len(collectable) and min(found.values(), default=_FEW) >= _FEW:
             chained = [at for at in collectable if at not in found]
-            found |= self._look(connection, type_number, conditions, chained, has_join=True)
+            found |= self._look(connection, type_number, conditions, chained)
         return found
 
     def _look(
@@ -75,8 +75,6 @@ class Densities:
         type_number: int,
         conditions: Sequence[Condition],
         positions: Sequence[int],
-        *,
-        has_join: bool = False,
     ) -> dict[int, int]:
         now = self._monotonic()
         found: dict[int, int] = {}
@@ -90,7 +88,8 @@ class Densities:
             return found
         wanted = [conditions[at] for at in missing]
         statement = density_probe(type_number, wanted, self.cap(connection))
-        counted = execute(connection, statement, has_join=has_join)[0]
+        skewed = any(depends_on_values(each) for each in wanted)
+        counted = execute(connection, statement, depends_on_values=skewed)[0]
         with self._lock:
             for at, count in zip(missing, counted, strict=True):
                 found[at] = count

@@ -43,7 +43,7 @@ def read_by_keys(
             Sql(f" SELECT {COLUMNS}{texts} FROM p JOIN resource r USING (rid) ORDER BY {order}"),
         ],
     )
-    rows = execute(connection, statement, has_join=plan.has_join)
+    rows = execute(connection, statement, depends_on_values=plan.depends_on_values)
     shown = rows[:size]
     following = KeyCursor(shown[-1][0], tuple(shown[-1][WIDTH:])) if len(rows) > size and shown else None
     return Page(tuple(match_of(row) for row in shown), following)

@@ -42,13 +42,13 @@ def match_of(row: tuple[Any, ...]) -> Match:
 
 
 def execute(
-    connection: Connection[tuple[Any, ...]], statement: Sql, *, has_join: bool = False
+    connection: Connection[tuple[Any, ...]], statement: Sql, *, depends_on_values: bool = False
 ) -> list[tuple[Any, ...]]:
     """Return the rows of `statement`.
 
-    With `has_join` it is planned for its values even where the connection keeps plans for any values.
+    With `depends_on_values` it is planned for them even where the connection keeps plans for any values.
     """
-    if has_join:
+    if depends_on_values:
         # What a client binds itself is planned each time (Python's quoting is psycopg's).
         return ClientCursor(connection).execute(statement.text, statement.params).fetchall()
     return connection.execute(statement.text, statement.params).fetchall()

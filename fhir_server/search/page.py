@@ -68,11 +68,11 @@ def count(connection: Connection[tuple[Any, ...]], plan: Plan | SystemPlan, *, m
     found = plan.all(Bounds())
     if may_estimate:
         explained = execute(
-            connection, Sql(f"EXPLAIN (FORMAT JSON) {found.text}", found.params), has_join=True
+            connection, Sql(f"EXPLAIN (FORMAT JSON) {found.text}", found.params), depends_on_values=True
         )
         guess = int(explained[0][0][0]["Plan"]["Plan Rows"])
         if guess >= _COUNTED:
             return guess
     counted = Sql(f"SELECT count(*) FROM ({found.text}) AS n", found.params)
-    total: int = execute(connection, counted, has_join=True)[0][0]
+    total: int = execute(connection, counted, depends_on_values=True)[0][0]
     return total

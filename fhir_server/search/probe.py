@@ -15,6 +15,7 @@ from fhir_server.search.conditions import (
     Chain,
     CompositeIs,
     Condition,
+    DateIs,
     Has,
     IdIs,
     LastUpdatedIs,
@@ -44,53 +45,45 @@ class Branch(NamedTuple):
     where: Sql
 
 
-def rows(  # noqa: C901, PLR0911 - a case a kind
-    condition: Condition, type_number: int, *, is_counted: bool = False
-) -> Sql | None:
+def rows(condition: Condition, type_number: int) -> Sql | None:  # noqa: C901, PLR0911 - a case a kind
     """Return a SELECT of (rid, seq), maybe repeated, of all that satisfy `condition`.
 
-    None where there is no index to collect them from. With `is_counted` the rows are empty of use:
-    of a union PostgreSQL reads every column that it selects, wanted or not.
+    None where there is no index to collect them from.
     """
-    shown = "1" if is_counted else "{0}.rid, {0}.seq"
     match condition:
         case Not():
             return None
         case LastUpdatedIs():
             either = _last_updated(condition, "r")
             return Sql(
-                f"SELECT {shown.format('r')} FROM resource r WHERE r.type = %s AND {either.text}"
+                f"SELECT r.rid, r.seq FROM resource r WHERE r.type = %s AND {either.text}"
                 " AND NOT r.is_deleted",
                 (type_number, *either.params),
             )
         case IdIs():
             return Sql(
-                f"SELECT {shown.format('r')} FROM resource r WHERE r.type = %s AND r.id = ANY(%s::text[])"
+                "SELECT r.rid, r.seq FROM resource r WHERE r.type = %s AND r.id = ANY(%s::text[])"
                 " AND NOT r.is_deleted",
                 (type_number, list(condition.ids)),
             )
         case AnyOf():
-            parts = [rows(each, type_number, is_counted=is_counted) for each in condition.conditions]
+            parts = [rows(each, type_number) for each in condition.conditions]
             known = [part for part in parts if part is not None]
             if len(known) < len(parts):
                 return None
             return (
                 joined(" UNION ALL ", known)
                 if known
-                else Sql(
-                    "SELECT 1 WHERE false"
-                    if is_counted
-                    else "SELECT 0::bigint AS rid, 0::bigint AS seq WHERE false"
-                )
+                else Sql("SELECT 0::bigint AS rid, 0::bigint AS seq WHERE false")
             )
         case AllOf():
-            return _all_rows(condition, type_number, shown)
+            return _all_rows(condition, type_number)
         case Chain():
             inner = rows(condition.condition, condition.target)
             if inner is None:
                 return None
             return Sql(
-                f"SELECT {shown.format('y')} FROM ({inner.text}) AS i"
+                f"SELECT y.rid, y.seq FROM ({inner.text}) AS i"
                 " JOIN resource t ON t.rid = i.rid AND t.type = %s"
                 " JOIN ix_reference y ON y.param = %s AND y.target_hash = t.key_hash",
                 (*inner.params, condition.target, condition.param),
@@ -100,7 +93,7 @@ def rows(  # noqa: C901, PLR0911 - a case a kind
             if inner is None:
                 return None
             return Sql(
-                f"SELECT {shown.format('t')} FROM ({inner.text}) AS i"
+                f"SELECT t.rid, t.seq FROM ({inner.text}) AS i"
                 " JOIN ix_reference y ON y.rid = i.rid AND y.param = %s"
                 " JOIN resource t ON t.key_hash = y.target_hash AND t.type = %s AND NOT t.is_deleted",
                 (*inner.params, condition.param, condition.own),
@@ -110,7 +103,7 @@ def rows(  # noqa: C901, PLR0911 - a case a kind
             return joined(
                 " UNION ALL ",
                 (
-                    Sql(f"SELECT {shown.format('x')} FROM {table} x WHERE {where.text}", where.params)
+                    Sql(f"SELECT x.rid, x.seq FROM {table} x WHERE {where.text}", where.params)
                     for where in row_alternatives(condition, "x")
                 ),
             )
@@ -204,21 +197,21 @@ def is_dense(condition: Condition) -> bool:
             return True
 
 
-def _all_rows(condition: AllOf, type_number: int, shown: str) -> Sql | None:
+def _all_rows(condition: AllOf, type_number: int) -> Sql | None:
     for at, each in enumerate(condition.conditions):
         found = rows(each, type_number)
         if found is not None:
             others = [other for number, other in enumerate(condition.conditions) if number != at]
             where = all_of(probe(other, "a") for other in others)
             return Sql(
-                f"SELECT {shown.format('a')} FROM ({found.text} OFFSET 0) AS a WHERE {where.text}",
+                f"SELECT a.rid, a.seq FROM ({found.text} OFFSET 0) AS a WHERE {where.text}",
                 found.params + where.params,
             )
     return None
 
 
 def has_join(condition: Condition) -> bool:
-    """Return whether `condition` leads through a reference, so that its best plan depends on its values."""
+    """Return whether `condition` leads through a reference."""
     match condition:
         case Chain() | Has():
             return True
@@ -226,5 +219,24 @@ def has_join(condition: Condition) -> bool:
             return has_join(condition.condition)
         case AnyOf() | AllOf():
             return any(has_join(each) for each in condition.conditions)
+        case _:
+            return False
+
+
+def depends_on_values(condition: Condition) -> bool:
+    """Return whether the best plan for `condition` is another one for other values.
+
+    So it is where a range could be read from either end or newest first, and where joins may begin
+    on either side.
+    """
+    match condition:
+        case Chain() | Has() | DateIs():
+            return True
+        case CompositeIs():
+            return not is_dense(condition)
+        case Not():
+            return depends_on_values(condition.condition)
+        case AnyOf() | AllOf():
+            return any(depends_on_values(each) for each in condition.conditions)
         case _:
             return False

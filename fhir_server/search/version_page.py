@@ -67,7 +67,7 @@ def _newest(
             Sql(") AS p (rid, at) JOIN resource r ON r.rid = p.rid"),
         ],
     )
-    return execute(connection, statement, has_join=plan.has_join)
+    return execute(connection, statement, depends_on_values=plan.depends_on_values)
 
 
 def _first_with_snapshot(
@@ -86,7 +86,7 @@ def _first_with_snapshot(
         ],
     )
     rows, snapshot = [], Snapshot(0)
-    for row in execute(connection, statement, has_join=plan.has_join):
+    for row in execute(connection, statement, depends_on_values=plan.depends_on_values):
         if row[0] is None:
             snapshot = snapshot_of(row[WIDTH], row[WIDTH + 1])
         else:
@@ -126,4 +126,4 @@ def _next(
             Sql(" JOIN resource r ON r.rid = p.rid"),
         ],
     )
-    return execute(connection, statement, has_join=plan.has_join)
+    return execute(connection, statement, depends_on_values=plan.depends_on_values)

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
         None, description="PostgreSQL URL (server 15 or later); empty: the embedded server under `var_dir`"
     )
     database_pool: Annotated[int, Field(ge=1, le=64)] = Field(
-        4, description="Connections that one process holds at most"
+        4, description="Connections that one process holds at most to write by, and as many again to read by"
     )
     statement_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
         30.0, description="The longest that one statement of a request may run"
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         description="FHIR base URL as clients see it (default: of host and port)",
     )
     full_text: bool = Field(
-        False, description="Index narratives and all texts, for `_text` and `_content`; then run $reindex"
+        True, description="Index narratives and all texts, for `_text` and `_content`; then run $reindex"
     )
     page_size: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Default `_count` of a search")
     page_size_limit: Annotated[int, Field(ge=1)] = Field(1000, description="Largest `_count` of a search")

@@ -98,6 +98,7 @@ def _columns() -> None:
             table,
             ["param", *columns],
             unique=False,
+            postgresql_include=[low, "rid", "seq"],
             postgresql_where=sa.text(f"{low} <> {name}"),
         )
 
@@ -163,12 +164,13 @@ def _composite() -> None:
         ("canonical_hi", ["canonical_hash", "canonical_hi"]),
     ):
         is_span = {"hi": "lo <> hi", "canonical_hi": "canonical_lo <> canonical_hi"}
+        low = {"hi": ["lo"], "canonical_hi": ["canonical_lo"]}.get(name, [])
         op.create_index(
             f"ix_composite_{name}",
             "ix_composite",
             ["param", "key_hash", *columns],
             unique=False,
-            postgresql_include=["rid", "seq", "first_system"] if name in {"lo", "canonical"} else [],
+            postgresql_include=[] if name == "norm" else [*low, "rid", "seq", "first_system"],
             postgresql_where=sa.text(is_span.get(name, f"{columns[0]} IS NOT NULL")),
         )
     op.execute(

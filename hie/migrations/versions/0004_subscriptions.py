@@ -31,9 +31,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "status IN ('requested', 'active', 'error', 'off')", name="subscription_status"
-        ),
+        sa.CheckConstraint("status IN ('requested', 'active', 'error', 'off')", name="subscription_status"),
         sa.CheckConstraint("delivered BETWEEN 0 AND event_count", name="subscription_delivered"),
         sa.PrimaryKeyConstraint("id"),
     )

@@ -84,19 +84,14 @@ RESOURCES: list[JsonObject] = [
 
 
 @pytest.fixture(scope="module")
-def settings_with_text(settings: Settings) -> Settings:
-    return settings.model_copy(update={"full_text": True})
+def without_text(settings: Settings) -> SearchService:
+    return SearchService(settings.model_copy(update={"full_text": False}), clock=FixedClock())
 
 
 @pytest.fixture(scope="module")
-def texts(settings_with_text: Settings) -> SearchService:
-    return SearchService(settings_with_text, clock=FixedClock())
-
-
-@pytest.fixture(scope="module")
-def people(module_database: Database, texts: SearchService) -> Database:
+def people(module_database: Database, service: SearchService) -> Database:
     with module_database.transaction() as transaction:
-        stored.put(transaction.connection, texts.indexer, RESOURCES)
+        stored.put(transaction.connection, service.indexer, RESOURCES)
     return module_database
 
 
@@ -218,16 +213,16 @@ def test_list_that_the_server_does_not_keep_is_refused(
     ],
 )
 def test_full_text_finds_the_words(
-    people: Database, texts: SearchService, name: str, value: str, expected: str
+    people: Database, service: SearchService, name: str, value: str, expected: str
 ) -> None:
     with people.transaction() as transaction:
-        page = texts.search(transaction, "Patient", [(name, value)])
+        page = service.search(transaction, "Patient", [(name, value)])
     assert {entry.resource.id for entry in page.entries} == set(expected.split())
 
 
-def test_full_text_that_is_off_names_the_setting(people: Database, service: SearchService) -> None:
+def test_full_text_that_is_off_names_the_setting(people: Database, without_text: SearchService) -> None:
     with people.transaction() as transaction, pytest.raises(UnknownSearchParameterError, match="full_text"):
-        service.search(transaction, "Patient", [("_text", "anna")])
+        without_text.search(transaction, "Patient", [("_text", "anna")])
 
 
 @pytest.mark.parametrize(
