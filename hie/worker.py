@@ -10,30 +10,37 @@ process of their own, which the worker starts, starts again and takes with it wh
 """
 
 import logging
+import os
 import signal
 import threading
+import time
 from typing import Final
 
 from celery import Celery
 from celery.schedules import schedule
+from celery.signals import beat_embedded_init
 from kombu.transport import sqlalchemy as database_transport
 from sqlalchemy.engine import make_url
 
 from fhir_server.subscriptions.notifier import Notifying
 from hie import wiring
 from hie.core import outbox
+from hie.core.errors import UnavailableError
 from hie.core.settings import Settings
-from hie.processes import Child
+from hie.processes import Child, follow_parent, lead
 
 DELIVER: Final = "hie.deliver_outbox"
 _ROUND_SECONDS: Final = 1.0
 _ROUND_ROWS: Final = 200
+# So long without a round, though the database answers, and the worker begins anew: after the database
+# was away, the clock of kombu's SQLAlchemy transport keeps a channel that is dead for good.
+_SILENCE_SECONDS: Final = 40.0
 
 _log = logging.getLogger("hie.worker")
 
 
-def create(settings: Settings, exchange: "wiring.Exchange") -> Celery:
-    """Return the Celery application with its tasks and clock."""
+def create(settings: Settings, exchange: "wiring.Exchange", pulse: "Pulse") -> Celery:
+    """Return the Celery application with its tasks and clock; `pulse` is told of every round."""
     database_transport.Transport.polling_interval = 0.2
     app = Celery("hie", broker=broker_url(settings, exchange.database_url))
     app.conf.update(
@@ -54,7 +61,7 @@ def create(settings: Settings, exchange: "wiring.Exchange") -> Celery:
 
     @app.task(name=DELIVER)  # type: ignore[untyped-decorator] # celery carries no types
     def deliver_outbox() -> None:
-        delivered = deliver_all(exchange)
+        delivered = deliver_all(exchange, pulse)
         if delivered:
             _log.info("delivered %d events", delivered)
         _sweep(settings, exchange)
@@ -62,10 +69,12 @@ def create(settings: Settings, exchange: "wiring.Exchange") -> Celery:
     return app
 
 
-def deliver_all(exchange: "wiring.Exchange") -> int:
+def deliver_all(exchange: "wiring.Exchange", pulse: "Pulse | None" = None) -> int:
     """Deliver what is due, round after round, until nothing is; return how many events were delivered."""
     total = 0
     while True:
+        if pulse is not None:
+            pulse.note()
         with exchange.database.transaction() as transaction:
             result = outbox.deliver(
                 transaction, exchange.handlers, now=exchange.clock.now(), limit=_ROUND_ROWS
@@ -91,10 +100,14 @@ def work(settings: Settings) -> None:
         _Jobs(),
         Notifying(exchange.notifier(), settings.subscription_threads),
     ):
-        app = create(settings, exchange)
+        pulse = Pulse(exchange)
+        app = create(settings, exchange, pulse)
         # Worker and clock would otherwise both make the transport's tables at the same moment.
         with app.connection_for_write() as connection:
             app.amqp.queues[app.conf.task_default_queue].bind(connection.default_channel).declare()
+        if not settings.broker_url:
+            pulse.watch()
+        lead()
         app.worker_main(
             [
                 "worker",
@@ -106,6 +119,49 @@ def work(settings: Settings) -> None:
                 "--without-heartbeat",
             ]
         )
+
+
+@beat_embedded_init.connect  # type: ignore[untyped-decorator] # celery carries no types
+def _end_with_the_worker(**_: object) -> None:
+    """Let the clock's process end with the worker, also when that is killed."""
+    follow_parent()
+
+
+class Pulse:
+    """When the outbox was last looked into; a worker that no longer does, though it could, ends itself."""
+
+    def __init__(self, exchange: "wiring.Exchange") -> None:
+        """Take the exchange whose database says whether rounds are possible."""
+        self._exchange = exchange
+        self._last = time.monotonic()
+
+    def note(self) -> None:
+        """Note that a round begins."""
+        self._last = time.monotonic()
+
+    def watch(self, silence_seconds: float = _SILENCE_SECONDS) -> None:
+        """Watch in a thread from now on; whoever runs the worker starts it again."""
+        self.note()
+        threading.Thread(target=self._watch, args=(silence_seconds,), name="pulse", daemon=True).start()
+
+    def _watch(self, silence_seconds: float) -> None:
+        while True:
+            time.sleep(silence_seconds / 10)
+            if time.monotonic() - self._last > silence_seconds:
+                if self._is_possible():
+                    _log.error(
+                        "no round for %.0f seconds: the worker ends, to be started anew", silence_seconds
+                    )
+                    os._exit(1)
+                self.note()
+
+    def _is_possible(self) -> bool:
+        try:
+            with self._exchange.database.transaction() as transaction:
+                transaction.connection.execute("SELECT 1")
+        except UnavailableError:
+            return False
+        return True
 
 
 def work_jobs(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from fhir_server.search.modifiers import Surroundings
 
 # How deep parentheses and brackets may nest.
 _DEEPEST: Final = 20
+_MOST_CHANGES: Final = 30
 _NAME: Final = re.compile(r"[A-Za-z_][\w\-]*(?::[A-Za-z]+)?", re.ASCII)
 _WORD: Final = re.compile(r"[a-z]+")
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -117,12 +118,21 @@ class _Reader:
         if depth > _DEEPEST:
             raise ValueError(f"the filter is nested deeper than {_DEEPEST}")
         node = self._term(depth)
+        changes = 0
         while True:
             word = self._peek_word()
             if word not in {"and", "or"}:
                 return node
             self._at += len(word)
-            node = _Logic(word, (node, self._term(depth)))
+            term = self._term(depth)
+            if isinstance(node, _Logic) and node.word == word:
+                # As flat as it is written: a list of hundreds must not become a tower.
+                node = _Logic(word, (*node.parts, term))
+                continue
+            changes += 1
+            if changes > _MOST_CHANGES:
+                raise ValueError(f"the filter changes between and and or more than {_MOST_CHANGES} times")
+            node = _Logic(word, (node, term))
 
     def _term(self, depth: int) -> _Node:
         self._skip()

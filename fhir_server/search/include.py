@@ -18,6 +18,9 @@ from fhir_server.search.query import Include, Readable
 from fhir_server.search.sql import Sql, any_of
 from fhir_server.search.values import target_types
 
+# So often `:iterate` goes on from what it found: a ring or a chain of thousands must not hold a request.
+MOST_HOPS: Final = 50
+
 # `columns` of `r` and what is `readable` are put in; values: `include_values`, of `readable`, the limit.
 # The references of the resources %s to resources of type %s (null: any), newest first.
 FORWARD: Final = """
@@ -62,11 +65,13 @@ def read_included(
     found: dict[int, Match] = {}
     known = {match.rid for match in matches}
     fresh = list(known)
-    is_first = True
-    while fresh and (is_first or any(each.is_iterated for each in includes)):
+    hops = 0
+    while fresh and (not hops or any(each.is_iterated for each in includes)):
+        if hops > MOST_HOPS:
+            return Included(tuple(found.values()), is_complete=False)
         added: list[int] = []
         for include in includes:
-            if not (is_first or include.is_iterated):
+            if hops and not include.is_iterated:
                 continue
             # What one include finds, the next may start from only when it iterates.
             room = limit - len(found) + 1
@@ -77,7 +82,7 @@ def read_included(
                 known.add(match.rid)
                 added.append(match.rid)
         fresh = added
-        is_first = False
+        hops += 1
     return Included(tuple(found.values()), is_complete=True)
 
 

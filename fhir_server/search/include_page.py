@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from fhir_server.search.include import FORWARD, REVERSE, include_values, readable_predicate
+from fhir_server.search.include import FORWARD, MOST_HOPS, REVERSE, include_values, readable_predicate
 from fhir_server.search.match import COLUMNS, Match, match_of
 from fhir_server.search.query import Include, Readable
 from fhir_server.search.sql import Sql
@@ -61,11 +61,13 @@ def _gather(
 ) -> tuple[set[int], bool]:
     """Return the rows that come along with `start`, and whether these are all."""
     known, fresh = set(start), list(start)
-    is_first = True
-    while fresh and (is_first or any(each.is_iterated for each in includes)):
+    hops = 0
+    while fresh and (not hops or any(each.is_iterated for each in includes)):
+        if hops > MOST_HOPS:
+            return known - set(start), False
         added: list[int] = []
         for include in includes:
-            if not (is_first or include.is_iterated):
+            if hops and not include.is_iterated:
                 continue
             room = MOST_ROWS - len(known) + 1
             more = _rows(connection, include, fresh, known, room, readable)
@@ -74,7 +76,7 @@ def _gather(
             if len(more) == room:
                 return known - set(start), False
         fresh = added
-        is_first = False
+        hops += 1
     return known - set(start), True
 
 

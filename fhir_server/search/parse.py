@@ -91,6 +91,10 @@ class Parser:
         unknown: list[str] = []
         for name, value in parameters:
             _check_text(name, value)
+            if not value and is_lenient:
+                # What a form without an entry sends. Under strict handling, and as criteria of a
+                # write, it is an error: a deletion must not widen to everything.
+                continue
             try:
                 if split_name(name).code in RESULT_PARAMETERS:
                     result.read(name, value)

@@ -8,6 +8,7 @@ and `_pretty` are for the router.
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.definitions.search_parameters import SearchParameter, type_number
 from fhir_server.search.conditions import Condition
 from fhir_server.search.query import Include, Query, SortKey, Summary, Total
@@ -151,9 +152,20 @@ class ResultParameters:
         numbers = tuple(each.number for each in self._parts_of(parameter) or (parameter,))
         return SortKey(code, parameter.type, numbers, is_descending)
 
+    def _referring(self) -> tuple[SearchParameter, ...]:
+        """Return the parameters by which resources of any type may refer to the type that is searched."""
+        return tuple(
+            each
+            for resource_type in R4_RESOURCE_TYPES
+            for each in self._references(resource_type)
+            if each.may_target(self._type)
+        )
+
     def _include(self, value: str, *, is_reverse: bool, is_iterated: bool) -> Include:
         name = "_revinclude" if is_reverse else "_include"
-        parts = [self._type, "*"] if value == "*" and not is_reverse else value.split(":")
+        if value == "*" and is_reverse:
+            return Include(value, self._referring(), "", is_reverse, is_iterated)
+        parts = [self._type, "*"] if value == "*" else value.split(":")
         if len(parts) not in _INCLUDE_PARTS or type_number(parts[0]) is None:
             raise MalformedSearchError(
                 f"`{name}={value}` is not Type:parameter or Type:parameter:Type", expression=name

@@ -139,3 +139,50 @@ def test_broker_that_dies_and_comes_back_empty_loses_nothing(
         _diagnose(database_url, 2)
         with _redis(tmp_path, port):
             assert [row[0] for row in _until(database, 2, tmp_path / "worker.log")] == ["c1", "c2"]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_worker_does_not_live_on_in_silence_when_the_database_was_away(
+    tmp_path: Path, database_url: str, database: Database
+) -> None:
+    _diagnose(database_url, 1)
+    with _worker(tmp_path, database_url) as process:
+        _until(database, 1, tmp_path / "worker.log")
+        with database.transaction() as transaction:
+            transaction.connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        _diagnose(database_url, 2)
+        deadline = time.monotonic() + 120
+        while len(_cases(database)) < 2 and process.poll() is None:
+            assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text(encoding="utf-8")
+            time.sleep(0.5)
+    if process.returncode == 1:
+        with _worker(tmp_path, database_url):
+            assert len(_until(database, 2, tmp_path / "worker.log")) == 2
+
+
+def test_killed_worker_leaves_no_process_behind(
+    tmp_path: Path, database_url: str, database: Database
+) -> None:
+    _diagnose(database_url, 1)
+    with _worker(tmp_path, database_url) as process:
+        _until(database, 1, tmp_path / "worker.log")
+        children = Path(f"/proc/{process.pid}/task").glob("*/children")
+        others = [int(each) for file in children for each in file.read_text(encoding="ascii").split()]
+        assert others
+        process.kill()
+        deadline = time.monotonic() + 30
+        while any(_is_running(each) for each in others):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

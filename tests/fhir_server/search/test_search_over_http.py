@@ -252,3 +252,39 @@ def test_contained_resources_are_not_searched_and_it_is_said(client: Client) -> 
     assert_outcome(
         refused, 400, "value", "`_contained` is `true`: contained resources are not searched", "_contained"
     )
+
+
+def test_empty_parameter_is_ignored_but_under_strict_handling(client: Client) -> None:
+    assert client.get("Patient?name=小1&gender=&_count=").json()["total"] == 1
+    assert client.get("Patient?gender=", headers={"prefer": "handling=strict"}).status_code == 400
+
+
+def test_revinclude_of_everything_is_taken(client: Client) -> None:
+    assert client.get("Patient?_revinclude=*").status_code == 200
+
+
+@pytest.mark.parametrize("terms", [" or ".join(["name eq a"] * 500), " and ".join(["name co 小"] * 500)])
+def test_filter_of_hundreds_of_terms_is_answered(client: Client, terms: str) -> None:
+    assert client.get("Patient", params={"_filter": terms}).status_code == 200
+
+
+def test_filter_that_changes_between_and_and_or_too_often_is_refused(client: Client) -> None:
+    terms = "name eq a" + " and name eq b or name eq c" * 50
+    assert client.get("Patient", params={"_filter": terms}).status_code == 400
+
+
+def test_ring_of_references_does_not_hold_an_iterated_include(client: Client) -> None:
+    ring = [
+        {
+            "resourceType": "Location",
+            "id": f"ring{number}",
+            "partOf": {"reference": f"Location/ring{(number + 1) % 200}"},
+        }
+        for number in range(200)
+    ]
+    for each in ring:
+        assert client.put(f"Location/{each['id']}", json=each).status_code == 201
+    bundle = client.get("Location?_id=ring0&_include:iterate=Location:partof").json()
+    found = {entry["resource"]["id"] for entry in bundle["entry"] if entry["search"]["mode"] == "include"}
+    assert {"ring1", "ring2"} <= found
+    assert len(found) < 200
