@@ -21,9 +21,7 @@ DEFINITION: Final = Definition(
     parameters=(
         Parameter("eventsSinceNumber", "in", 0, "1", "string", "The first event number"),
         Parameter("eventsUntilNumber", "in", 0, "1", "string", "The last event number"),
-        Parameter(
-            "content", "in", 0, "1", "code", "empty, id-only or full-resource, at most what it has"
-        ),
+        Parameter("content", "in", 0, "1", "code", "empty, id-only or full-resource, at most what it has"),
         Parameter("return", "out", 1, "1", "Bundle", "A notification of these events"),
     ),
     documentation=f"Events of the past, at most {MOST_EVENTS}: ask on from the last number.",
