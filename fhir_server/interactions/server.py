@@ -14,11 +14,13 @@ from fhir_server.transaction.plan import Outcome
 from hie.core.access import ANONYMOUS, Requester
 from hie.core.clock import Clock
 from hie.core.db.database import Database, Transaction
-from hie.core.errors import LockError, NestedTooDeeplyError, NotFoundError
+from hie.core.errors import ConnectionLostError, LockError, NestedTooDeeplyError, NotFoundError
 from hie.core.fhir.json import Json, loads
 from hie.core.ports import CodeTranslator, PatientMatcher, Terminology
 
 _ATTEMPTS = 3
+# After a restart of the database every idle connection of the pool is broken.
+_READING_ATTEMPTS = 8
 _CONTAINERS = (dict, list)
 
 _Result = TypeVar("_Result")
@@ -89,8 +91,16 @@ class Server:
         """Return what `work` returns for the requester of `request`; it reads only.
 
         Without a transaction around its statements, which would give each a snapshot of its own as well.
+        What met a connection that was broken since it was last used is read again on another.
         """
-        with self.database.reading(requester=requester_of(request)) as reading:
+        requester = requester_of(request)
+        for _ in range(_READING_ATTEMPTS - 1):
+            try:
+                with self.database.reading(requester=requester) as reading:
+                    return work(reading)
+            except ConnectionLostError:
+                continue
+        with self.database.reading(requester=requester) as reading:
             return work(reading)
 
 

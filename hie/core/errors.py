@@ -43,6 +43,7 @@ ExchangeError
 ├── DeliveryError                   a notification could not be handed over
 ├── TimedOutError                   the work takes longer than it may
 ├── UnavailableError                database or broker is away
+│   ├── ConnectionLostError         the connection to the database broke
 │   └── LockError                   the database ended the transaction to resolve a deadlock
 └── InternalError                   a fault of ours
 """
@@ -354,6 +355,10 @@ class UnavailableError(ExchangeError):
     code = "transient"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     acknowledgment = "AR"
+
+
+class ConnectionLostError(UnavailableError):
+    """The connection to the database broke."""
 
 
 class LockError(UnavailableError):

@@ -21,7 +21,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlmodel import Session
 
 from hie.core.access import SYSTEM, Requester
-from hie.core.errors import UnavailableError
+from hie.core.errors import ConnectionLostError, UnavailableError
 
 # A plan made while a table was empty and then kept halves the throughput once
 # the table has grown (measured: 357 to 163 messages a second), so every
@@ -134,12 +134,10 @@ def _work(engine: Engine, requester: Requester) -> Iterator[Transaction]:
     try:
         yield Transaction(engine, pooled, requester)
     except (psycopg.OperationalError, OperationalError) as error:
-        pooled.invalidate(error)
-        raise UnavailableError("The database ended the transaction") from error
+        raise _lost(pooled, error) from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            pooled.invalidate(error)
-            raise UnavailableError("The database ended the transaction") from error
+            raise _lost(pooled, error) from error
         pooled.rollback()
         # raw SQL raises psycopg's errors; the session must raise the same
         raise (error.orig or error) from error
@@ -148,3 +146,12 @@ def _work(engine: Engine, requester: Requester) -> Iterator[Transaction]:
         raise
     finally:
         pooled.close()
+
+
+def _lost(pooled: PoolProxiedConnection, error: Exception) -> UnavailableError:
+    """Drop the connection; return the error that says whether it was broken."""
+    connection = pooled.driver_connection
+    is_broken = connection is None or connection.closed
+    pooled.invalidate(error)
+    kind = ConnectionLostError if is_broken else UnavailableError
+    return kind("The database ended the transaction")
