@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         description="FHIR base URL as clients see it (default: of host and port)",
     )
     full_text: bool = Field(
-        True, description="Index narratives and all texts, for `_text` and `_content`; then run $reindex"
+        False, description="Index narratives and all texts, for `_text` and `_content`; then run $reindex"
     )
     page_size: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Default `_count` of a search")
     page_size_limit: Annotated[int, Field(ge=1)] = Field(1000, description="Largest `_count` of a search")

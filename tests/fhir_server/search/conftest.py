@@ -27,7 +27,9 @@ class FixedClock:
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
-    return Settings(_env_file=None, base_url="http://hie.example/fhir", time_zone="Asia/Shanghai")
+    return Settings(
+        _env_file=None, base_url="http://hie.example/fhir", time_zone="Asia/Shanghai", full_text=True
+    )
 
 
 @pytest.fixture(scope="session")
