@@ -7,9 +7,10 @@ an ExpressionError, which `Indexer.not_indexed` lists; nothing is guessed
 (https://hl7.org/fhir/R4/fhirpath.html).
 """
 
-import re
 from dataclasses import dataclass
-from typing import Final
+
+from hie.core.fhirpath import parser, syntax
+from hie.core.language_errors import FhirPathSyntaxError
 
 
 class ExpressionError(ValueError):
@@ -60,11 +61,6 @@ class IsTrue:
 Step = Child | OfType | At | WhereEquals | WhereTarget | IsTrue
 Path = tuple[Step, ...]
 
-_TOKEN: Final = re.compile(
-    r"\s*(?:(?P<name>[A-Za-z_]\w*|%\w+)|(?P<text>'[^']*')|(?P<number>\d+)|(?P<sign>!=|[()\[\].|=]))"
-)
-_IS_TRUE: Final = re.compile(r"\(?(?P<path>[\w.]+)\.exists\(\) and (?P=path) != false\)?")
-
 
 def parse(expression: str, base: str) -> list[Path]:
     """Return the paths that `expression` unites, each relative to a resource or element of type `base`.
@@ -72,13 +68,11 @@ def parse(expression: str, base: str) -> list[Path]:
     A leading `base`, ``Resource`` or ``DomainResource`` means the start itself.
     Raises ExpressionError.
     """
-    whole = _IS_TRUE.fullmatch(expression.strip())
-    if whole:
-        return [(*path, IsTrue()) for path in parse(whole["path"], base)]
-    reader = _Reader(expression, base)
-    paths = reader.union()
-    reader.end()
-    return paths
+    try:
+        tree = parser.parse(expression)
+    except FhirPathSyntaxError as error:
+        raise ExpressionError(error.message) from error
+    return _Paths(expression, base).of(tree)
 
 
 def is_path(expression: str, base: str) -> bool:
@@ -90,104 +84,66 @@ def is_path(expression: str, base: str) -> bool:
     return True
 
 
-class _Reader:
-    def __init__(self, expression: str, base: str) -> None:
-        self._text = expression
+class _Paths:
+    """The paths in the tree of one expression."""
+
+    def __init__(self, text: str, base: str) -> None:
+        self._text = text
         self._starts = {base, "Resource", "DomainResource"}
-        self._tokens = self._split(expression)
-        self._at = 0
 
-    def _split(self, text: str) -> list[str]:
-        tokens, at = [], 0
-        text = text.rstrip()
-        while at < len(text):
-            match = _TOKEN.match(text, at)
-            if match is None:
-                raise ExpressionError(f"`{text}` has `{text[at : at + 10]}`, which is not read")
-            tokens.append(match[0].strip())
-            at = match.end()
-        return tokens
+    def of(self, tree: syntax.Expression) -> list[Path]:
+        match tree:
+            case syntax.Operation(first, rest) if all(operator == "|" for operator, _ in rest):
+                return [path for part in (first, *(operand for _, operand in rest)) for path in self.of(part)]
+            case syntax.Operation():
+                return self._is_true(tree)
+            case syntax.TypeTest("as", operand, type_name):
+                return [(*path, OfType(type_name.name)) for path in self.of(operand)]
+            case syntax.Chain(start, steps):
+                below = tuple(step for each in steps for step in self._steps(each))
+                return [(*path, *below) for path in self._start(start)]
+        raise self._refusal("which is no path")
 
-    def _peek(self) -> str:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+    def _start(self, start: syntax.Expression | syntax.Member | syntax.Call) -> list[Path]:
+        if isinstance(start, syntax.Member):
+            return [()] if start.name in self._starts else [(Child(start.name),)]
+        if isinstance(start, syntax.Call):
+            raise self._refusal(f"which begins with `{start.name}()`")
+        return self.of(start)
 
-    def _take(self, expected: str | None = None) -> str:
-        token = self._peek()
-        if not token or (expected is not None and token != expected):
-            raise ExpressionError(f"`{self._text}` has `{token}` where `{expected or 'a name'}` is expected")
-        self._at += 1
-        return token
+    def _steps(self, step: syntax.Member | syntax.Call | syntax.Index) -> Path:
+        match step:
+            case syntax.Member(name):
+                return (Child(name),)
+            case syntax.Index(syntax.Literal((int() as position,))):
+                return (At(position),)
+            case syntax.Call("ofType" | "as", _, syntax.TypeName(_, name)):
+                return (OfType(name),)
+            case syntax.Call("extension", (syntax.Literal((str() as url,)),)):
+                return (Child("extension"), WhereEquals("url", url))
+            case syntax.Call("where", (argument,)):
+                return (self._condition(argument),)
+        raise self._refusal(f"whose step {step} is not indexed")
 
-    def end(self) -> None:
-        if self._peek():
-            raise ExpressionError(f"`{self._text}` goes on with `{self._peek()}`, which is not read")
+    def _condition(self, argument: syntax.Expression) -> Step:
+        match argument:
+            case syntax.TypeTest("is", syntax.Chain(syntax.Call("resolve", ()), ()), type_name):
+                return WhereTarget(type_name.name)
+            case syntax.Operation(
+                syntax.Chain(syntax.Member(name), ()), (("=", syntax.Literal((str() as value,))),)
+            ):
+                return WhereEquals(name, value)
+        raise self._refusal("whose condition is not indexed")
 
-    def union(self) -> list[Path]:
-        paths = self._term()
-        while self._peek() == "|":
-            self._take()
-            paths += self._term()
-        return paths
+    def _is_true(self, tree: syntax.Operation) -> list[Path]:
+        """Read ``X.exists() and X != false``."""
+        match tree:
+            case syntax.Operation(
+                syntax.Chain(start, (*steps, syntax.Call("exists", ()))),
+                (("and", syntax.Operation(same, (("!=", syntax.Literal((False,))),))),),
+            ) if same == syntax.Chain(start, tuple(steps)):
+                return [(*path, IsTrue()) for path in self.of(same)]
+        raise self._refusal("which is no union of paths")
 
-    def _term(self) -> list[Path]:
-        if self._peek() == "(":
-            self._take()
-            paths = self.union()
-            self._take(")")
-        else:
-            name = self._name()
-            paths = [()] if name in self._starts else [(Child(name),)]
-        while True:
-            if self._peek() == ".":
-                self._take()
-                paths = [(*path, *self_steps) for self_steps in [self._member()] for path in paths]
-            elif self._peek() == "[":
-                self._take()
-                position = At(int(self._take()))
-                self._take("]")
-                paths = [(*path, position) for path in paths]
-            elif self._peek() == "as":
-                self._take()
-                kind = OfType(self._name())
-                paths = [(*path, kind) for path in paths]
-            else:
-                return paths
-
-    def _name(self) -> str:
-        name = self._take()
-        if not name[0].isalpha():
-            raise ExpressionError(f"`{self._text}` has `{name}` where a name is expected")
-        return name
-
-    def _member(self) -> Path:
-        name = self._name()
-        if self._peek() != "(":
-            return (Child(name),)
-        self._take()
-        if name in {"ofType", "as"}:
-            steps: Path = (OfType(self._name()),)
-        elif name == "extension":
-            steps = (Child("extension"), WhereEquals("url", self._literal()))
-        elif name == "where":
-            steps = (self._condition(),)
-        else:
-            raise ExpressionError(f"`{self._text}` calls `{name}()`, which is not indexed")
-        self._take(")")
-        return steps
-
-    def _condition(self) -> Step:
-        name = self._name()
-        if name == "resolve":
-            self._take("(")
-            self._take(")")
-            if self._name() != "is":
-                raise ExpressionError(f"`{self._text}` does not say `resolve() is`")
-            return WhereTarget(self._name())
-        self._take("=")
-        return WhereEquals(name, self._literal())
-
-    def _literal(self) -> str:
-        text = self._take()
-        if not text.startswith("'"):
-            raise ExpressionError(f"`{self._text}` has `{text}` where a text is expected")
-        return text[1:-1]
+    def _refusal(self, reason: str) -> ExpressionError:
+        return ExpressionError(f"`{self._text}`, {reason}")

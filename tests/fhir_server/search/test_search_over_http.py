@@ -259,8 +259,17 @@ def test_empty_parameter_is_ignored_but_under_strict_handling(client: Client) ->
     assert client.get("Patient?gender=", headers={"prefer": "handling=strict"}).status_code == 400
 
 
-def test_revinclude_of_everything_is_taken(client: Client) -> None:
-    assert client.get("Patient?_revinclude=*").status_code == 200
+def test_revinclude_of_everything_brings_all_that_refers(client: Client) -> None:
+    for resource in (
+        {"resourceType": "Basic", "id": "rb", "code": {"text": "x"}, "subject": {"reference": "Patient/p3"}},
+        {"resourceType": "Flag", "id": "rf", "status": "active", "code": {"text": "x"}}
+        | {"subject": {"reference": "Patient/p3"}},
+    ):
+        assert client.put(f"{resource['resourceType']}/{resource['id']}", json=resource).status_code == 201
+    bundle = client.get("Patient?_id=p3&_revinclude=*").json()
+    found = [(entry["resource"]["id"], entry["search"]["mode"]) for entry in bundle["entry"]]
+    assert found[0] == ("p3", "match")
+    assert sorted(found[1:]) == [("rb", "include"), ("rf", "include")]
 
 
 @pytest.mark.parametrize("terms", [" or ".join(["name eq a"] * 500), " and ".join(["name co 小"] * 500)])
