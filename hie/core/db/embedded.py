@@ -21,8 +21,7 @@ with warnings.catch_warnings():
 DATABASE = "hie"
 
 # Every commit stays durable (fsync and synchronous_commit keep their defaults).
-# JIT costs more than it saves on statements of a millisecond; the checkpoint
-# figures keep full-page writes from dominating a load.
+# The checkpoint figures keep full-page writes from dominating a load.
 _CONFIGURATION = """
 # written once by hie when this directory was made
 shared_buffers = {shared_buffers_mb}MB
@@ -34,8 +33,6 @@ max_wal_size = 4GB
 checkpoint_timeout = 15min
 checkpoint_completion_target = 0.9
 wal_compression = on
-random_page_cost = 1.1
-jit = off
 autovacuum_vacuum_scale_factor = 0.02
 autovacuum_analyze_scale_factor = 0.02
 autovacuum_naptime = 15s
