@@ -6,17 +6,52 @@ The port itself is `hie.core.ports.AccessPolicy`; here are the values that cross
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, Literal
 
 from hie.core.fhir.json import JsonObject
 
 
+class Role(StrEnum):
+    """What an account may be at work, or for itself. The last three are held by different people (三权分立)."""
+
+    CITIZEN = "citizen"
+    GUARDIAN = "guardian"
+    CLINICIAN = "clinician"
+    PHARMACIST = "pharmacist"
+    REFERRAL_DESK = "referral-desk"
+    CARD_DESK = "card-desk"
+    OPERATOR = "operator"
+    ANALYST = "analyst"
+    PUBLIC_HEALTH_OFFICER = "public-health-officer"
+    SYSTEM_ADMINISTRATOR = "system-administrator"
+    SECURITY_OFFICER = "security-officer"
+    AUDITOR = "auditor"
+
+
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who asks: a process of ours ("system"), nobody known, a person, or a client application."""
+    """Who asks: a process of ours ("system"), nobody known, a person, or a client application.
+
+    `id` is the account, of a client on its own behalf its client_id; `client` is the application
+    that a person uses. `scopes` are the SMART scopes that the token grants, None where none restrict
+    (the portal's own session). `patient` is the id of the Patient that the person is, or that the
+    application was launched for; `practitioner`, `organization` and `department` are ids of the resources
+    that the person works as, for and in. `purpose` is a code of
+    https://terminology.hl7.org/CodeSystem-v3-ActReason.html; `session` names the token or the portal's session.
+    """
 
     kind: Literal["system", "anonymous", "person", "client"]
     id: str
+    client: str = ""
+    roles: frozenset[Role] = frozenset()
+    scopes: tuple[str, ...] | None = None
+    patient: str = ""
+    practitioner: str = ""
+    organization: str = ""
+    department: str = ""
+    purpose: str = "TREAT"
+    session: str = ""
 
 
 SYSTEM: Final = Requester("system", "hie")
