@@ -13,7 +13,7 @@ from hie.core.fhir.json import JsonObject
 
 
 class Role(StrEnum):
-    """What an account may be at work, or for itself. The last three are held by different people (三权分立)."""
+    """What an account may be. The last three are held by different people (三权分立)."""
 
     CITIZEN = "citizen"
     GUARDIAN = "guardian"
@@ -38,7 +38,7 @@ class Requester:
     (the portal's own session). `patient` is the id of the Patient that the person is, or that the
     application was launched for; `practitioner`, `organization` and `department` are ids of the resources
     that the person works as, for and in. `purpose` is a code of
-    https://terminology.hl7.org/CodeSystem-v3-ActReason.html; `session` names the token or the portal's session.
+    https://terminology.hl7.org/CodeSystem-v3-ActReason.html; `session` names the token or the session.
     """
 
     kind: Literal["system", "anonymous", "person", "client"]
