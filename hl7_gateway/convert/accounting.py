@@ -5,7 +5,9 @@ sub-components) that it puts into its result. A segment's account is the union o
 compared once with what the segment holds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, compress, count, repeat
 from operator import gt
 
 from hl7_gateway.convert.report import Report, Unmapped
@@ -41,14 +43,16 @@ def union(one: Reads, other: Reads) -> Reads:
 def is_read_whole(repetition: Repetition, reads: Reads) -> bool:
     """Whether `reads` holds every filled leaf of `repetition`."""
     # Most repetitions fit as they are, empty places included: that is seen without a loop in Python.
-    if len(repetition) <= len(reads) and True not in map(gt, map(len, repetition), reads):
-        return True
-    known = len(reads)
-    for place, component in enumerate(repetition):
-        for text in component[reads[place] if place < known else 0 :]:
+    for place in _exceeding(repetition, reads):
+        for text in repetition[place][reads[place] if place < len(reads) else 0 :]:
             if text and text != NULL:
                 return False
     return True
+
+
+def _exceeding(repetition: Repetition, reads: Reads) -> Iterator[int]:
+    """Return the 0-based components that hold more sub-components than `reads` says, empty ones included."""
+    return compress(count(), map(gt, map(len, repetition), chain(reads, repeat(0))))
 
 
 class Account:
@@ -64,8 +68,8 @@ class Account:
     def __init__(self, segment: Segment) -> None:
         """Open the account: nothing is read yet."""
         self.segment = segment
-        # Most fields are read whole and need no second look.
-        self.whole: set[int] = set()
+        # Most fields are read whole and need no second look; the first of the texts is the segment's name.
+        self.whole: set[int] = {0}
 
     def cover(self, field: int, reads: Reads = WHOLE) -> None:
         """Note that `reads` of every repetition of `field` is in the result."""
@@ -80,6 +84,10 @@ class Account:
 
     def cover_repetition(self, field: int, number: int, reads: Reads = WHOLE) -> None:
         """Note that `reads` of the 0-based repetition `number` is in the result."""
+        fields = self.segment.fields
+        if not number and reads and reads[0] and field < len(fields) and fields[field].isalnum():
+            self.whole.add(field)  # a single leaf, and it is read
+            return
         known = self._repetitions
         if known is None:
             known = self._repetitions = {}
@@ -92,12 +100,11 @@ class Account:
             self._reasons = {}
         self._reasons[field, number] = reason
 
-    def close(self, fields: Iterable[int], report: Report, reason: str = NO_RULE) -> None:
-        """Add to `report` every non-empty leaf of `fields` that was not read."""
-        whole = self.whole
-        left = [field for field in fields if field not in whole]
-        parts, by_repetition, fields_of = self._parts, self._repetitions, self.segment.fields
-        for field in left:
+    def close(self, report: Report, reason: str = NO_RULE) -> None:
+        """Add to `report` every non-empty leaf that was not read."""
+        whole, fields_of = self.whole, self.segment.fields
+        parts, by_repetition = self._parts, self._repetitions
+        for field in sorted({*compress(count(), fields_of)} - whole):
             reads = parts.get(field, NOTHING) if parts is not None else NOTHING
             text = fields_of[field]
             if text.isalnum():
@@ -123,11 +130,11 @@ class Account:
         if not read:
             self._leave(field, number, size(repetition), report, reason)
             return
-        known = len(read)
-        for place, component in enumerate(repetition):
-            allowed = read[place] if place < known else 0
-            if len(component) <= allowed or component == _EMPTY:
+        for place in _exceeding(repetition, read):
+            component = repetition[place]
+            if component == _EMPTY:
                 continue
+            allowed = read[place] if place < len(read) else 0
             for part, text in enumerate(component[allowed:], allowed + 1):
                 if text and text != NULL:
                     sub = part if allowed or part > 1 else 0
@@ -152,7 +159,12 @@ def size(repetition: Repetition) -> int:
 
 def location(segment: Segment, field: int, number: int = 0, component: int = 0, subcomponent: int = 0) -> str:
     """Return "PID-3", "PID-3[2]" or "PID-3[2].4.1"; `number` is 0-based, the first is not written."""
-    text = f"{segment.name}-{field}[{number + 1}]" if number else f"{segment.name}-{field}"
+    return _location(segment.name, field, number, component, subcomponent)
+
+
+@lru_cache(maxsize=4096)
+def _location(name: str, field: int, number: int, component: int, subcomponent: int) -> str:
+    text = f"{name}-{field}[{number + 1}]" if number else f"{name}-{field}"
     if component:
         text = f"{text}.{component}"
     return f"{text}.{subcomponent}" if subcomponent else text

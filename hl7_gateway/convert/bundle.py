@@ -13,6 +13,7 @@ from hie.core.fhir.json import JsonObject
 from hie.core.ports import MERGE_EXTENSION
 from hl7_gateway.convert.completion import Complete
 from hl7_gateway.convert.keys import KeyFunction
+from hl7_gateway.convert.maps import ResourceUse
 from hl7_gateway.convert.mentions import merge
 from hl7_gateway.convert.naming import Key, address, derived_address
 from hl7_gateway.convert.report import Unmapped
@@ -27,10 +28,12 @@ _WITHOUT_IDENTIFIER = frozenset({"Provenance"})
 class Closing:
     """How each resource use is finished: its completions, its key and what it cannot be without."""
 
-    __slots__ = ("complete", "demands", "has_own_id", "key")
+    __slots__ = ("complete", "demands", "has_own_id", "key", "kind", "write")
 
-    def __init__(self, kind: str, complete: tuple[Complete, ...], key: KeyFunction) -> None:
-        """Take the functions that the use of resource type `kind` names."""
+    def __init__(self, use: ResourceUse, complete: tuple[Complete, ...], key: KeyFunction) -> None:
+        """Take the functions that `use` names."""
+        kind = self.kind = use.type
+        self.write = use.write
         self.complete = complete
         self.key = key
         # What has all of these lacks nothing; what has not may have another form of a choice.
@@ -51,10 +54,11 @@ def close(run: Run, closings: dict[int, Closing]) -> JsonObject:
     closed = _Closed([], {}, [])
     last: list[tuple[Instance, Closing]] = []
     for instance in run.instances:
-        closing = closings.get(id(instance.use))
-        if closing is None:
+        if instance.named is not None:
             _close_mention(run, instance, closed)
-        elif closing.has_own_id:
+            continue
+        closing = closings[id(instance.use)]
+        if closing.has_own_id:
             # Provenance speaks of the others, so it comes when they are closed.
             last.append((instance, closing))
         else:
@@ -68,27 +72,25 @@ def close(run: Run, closings: dict[int, Closing]) -> JsonObject:
 
 
 def _close(run: Run, instance: Instance, closing: Closing, closed: _Closed) -> None:
-    entries, seen, dropped = closed
-    use, resource = instance.use, instance.resource
-    kind = use.type
+    resource, kind = instance.resource, closing.kind
     for complete in closing.complete:
         complete(instance, run)
-    lacking = None if resource.keys() >= closing.demands else missing(resource)
-    if lacking is not None:
-        _drop(run, instance, f"{kind} without {lacking}", dropped)
-        return
+    if not resource.keys() >= closing.demands:
+        lacking = missing(resource)
+        if lacking is not None:
+            _drop(run, instance, f"{kind} without {lacking}", closed.dropped)
+            return
     key = closing.key(instance, run)
     if key is None:
-        _drop(run, instance, f"{kind} without a key", dropped)
+        _drop(run, instance, f"{kind} without a key", closed.dropped)
         return
-    instance.key = key
-    instance.key_text = f"{key[0]}|{key[1]}"
-    named = kind, key
-    if named in seen:
-        _same(run, seen[named], instance)
+    system, value = key
+    instance.key_text = f"{system}|{value}"
+    before = closed.seen.setdefault((kind, key), instance)
+    if before is not instance:
+        _same(run, before, instance)
         return
-    seen[named] = instance
-    url, condition = derived_address(key) if instance.is_derived else address(kind, key)
+    url, condition = derived_address(system, value) if instance.is_derived else address(kind, key)
     instance.reference["reference"] = url
     if closing.has_own_id:
         uuid = resource["id"] = url.removeprefix("urn:uuid:")
@@ -97,29 +99,27 @@ def _close(run: Run, instance: Instance, closing: Closing, closed: _Closed) -> N
         if "identifier" in resource:
             _identify(resource["identifier"], key)
         else:
-            resource["identifier"] = [{"system": key[0], "value": key[1]}]
-        write = use.write
-        if write == "create":
+            resource["identifier"] = [{"system": system, "value": value}]
+        if closing.write == "create":
             request = {"method": "POST", "url": kind, "ifNoneExist": condition}
+        elif closing.write == "merge":
+            request = {"method": "PUT", "url": f"{kind}?{condition}", "extension": [_merge(instance)]}
         else:
             request = {"method": "PUT", "url": f"{kind}?{condition}"}
-            if write == "merge":
-                request["extension"] = [_merge(instance)]
-    entries.append({"fullUrl": url, "resource": resource, "request": request})
+    closed.entries.append({"fullUrl": url, "resource": resource, "request": request})
 
 
 def _close_mention(run: Run, instance: Instance, closed: _Closed) -> None:
     """Add what a field only mentions: its key, address and identifier are settled, and R4 demands nothing."""
-    key, place = instance.key, instance.address
-    assert key is not None  # noqa: S101 - a mention is made with both; tells the type checker
+    named, place = instance.named, instance.address
+    assert named is not None  # noqa: S101 - a mention is made with both; tells the type checker
     assert place is not None  # noqa: S101
-    kind, (url, condition) = instance.use.type, place
-    before = closed.seen.get((kind, key))
-    if before is not None:
+    before = closed.seen.setdefault(named, instance)
+    if before is not instance:
         _same(run, before, instance)
         return
-    closed.seen[kind, key] = instance
-    request = {"method": "POST", "url": kind, "ifNoneExist": condition}
+    url, condition = place
+    request = {"method": "POST", "url": named[0], "ifNoneExist": condition}
     closed.entries.append({"fullUrl": url, "resource": instance.resource, "request": request})
 
 

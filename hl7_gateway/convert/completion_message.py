@@ -19,11 +19,7 @@ _UNKNOWN: Final[JsonObject] = {
 def provenance(instance: Instance, run: Run) -> None:
     """Every other resource is a target, recorded at reception, by the organization that sent the message."""
     resource = instance.resource
-    targets: dict[str, JsonObject] = {}
-    for other in run.instances:
-        reference = other.reference
-        if reference:
-            targets[reference["reference"]] = reference
+    targets = {said["reference"]: said for other in run.instances if (said := other.reference)}
     if targets:
         resource["target"] = list(targets.values())
     resource["recorded"] = run.received.isoformat()

@@ -6,7 +6,9 @@ of their own: `valued_PV1-43`, `not_valued_PV1-45`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import NamedTuple
 
 from hie.core.errors import ConfigurationError
 from hl7_gateway.convert.run import Run
@@ -15,9 +17,17 @@ from hl7_gateway.er7.message import NULL, Repetition, Segment
 Condition = Callable[[Segment, Run], bool]
 Where = Callable[[Repetition], bool]
 
+
+class Need(NamedTuple):
+    """A field without which a condition cannot hold, and the texts of which it must be one, if any."""
+
+    field: int
+    among: tuple[str, ...] = ()
+
+
 _conditions: dict[str, Condition] = {}
 _wheres: dict[str, Where] = {}
-_needs: dict[str, int] = {}
+_needs: dict[str, Need] = {}
 
 _NO_VALUE = frozenset({"", NULL})
 _VALUED = re.compile(r"(not_)?valued_([A-Z][A-Z0-9]{2})-([0-9]+)(?:\.([0-9]+))?")
@@ -29,11 +39,14 @@ def named_condition(function: Condition) -> Condition:
     return function
 
 
-def condition_on(field: int) -> Callable[[Condition], Condition]:
-    """Register a condition under its function's name that cannot hold unless `field` is filled."""
+def condition_on(field: int, among: Iterable[str] = ()) -> Callable[[Condition], Condition]:
+    """Register a condition under its function's name that cannot hold unless `field` is filled.
+
+    `among` are the undecoded texts of which the field must be one, where they are known.
+    """
 
     def register(function: Condition) -> Condition:
-        _needs[function.__name__] = field
+        _needs[function.__name__] = Need(field, tuple(sorted(among)))
         return named_condition(function)
 
     return register
@@ -56,12 +69,18 @@ def condition(name: str) -> Condition:
     return _valued(int(valued[3]), int(valued[4] or 0), is_wanted=not valued[1])
 
 
-def needed_field(name: str) -> int:
-    """Return the field without which the condition called `name` cannot hold, 0 if that cannot be said."""
-    if name in _conditions:
-        return _needs.get(name, 0)
-    valued = _VALUED.fullmatch(name)
-    return 0 if valued is None or valued[1] else int(valued[3])
+def need_of(name: str) -> Need | None:
+    """Return what the condition called `name` cannot hold without, None if that is not said."""
+    return _needs.get(name)
+
+
+def valued_field(name: str) -> tuple[int, bool] | None:
+    """Return the field about which the condition called `name` asks no more than whether it is valued.
+
+    With it stands whether it shall be; None for any other condition.
+    """
+    valued = _VALUED.fullmatch(name) if name not in _conditions else None
+    return None if valued is None or valued[4] else (int(valued[3]), not valued[1])
 
 
 def where_condition(name: str) -> Where:
@@ -72,6 +91,7 @@ def where_condition(name: str) -> Where:
         raise ConfigurationError(f"There is no condition on a repetition `{name}`") from None
 
 
+@cache
 def _valued(field: int, component: int, *, is_wanted: bool) -> Condition:
     if component:
         return lambda segment, _run: bool(segment.first(field, component)) is is_wanted

@@ -21,6 +21,8 @@ def is_result(segment: Segment, run: Run) -> bool:
     fields = segment.fields
     if len(fields) > _OBSERVATION_TYPE and fields[_OBSERVATION_TYPE][:3] in _ASKED:
         return False
+    if len(fields) <= _VALUE_TYPE or fields[_VALUE_TYPE] not in _TEXTS:
+        return True
     return not is_text_continued(segment, run)
 
 
@@ -36,7 +38,7 @@ def begins_observation(segment: Segment, run: Run) -> bool:
     return not is_text_continued(segment, run)
 
 
-@condition_on(_VALUE_TYPE)
+@condition_on(_VALUE_TYPE, among=_TEXTS)
 def is_text_continued(segment: Segment, run: Run) -> bool:
     """The OBX directly before is a TX or FT of the same code: senders cut long texts into one OBX a line."""
     fields = segment.fields
@@ -56,13 +58,20 @@ def is_text_continued(segment: Segment, run: Run) -> bool:
 @named_condition
 def describes_specimen(segment: Segment, _run: Run) -> bool:
     """OBR-9, OBR-10, OBR-14, OBR-15 or OBR-39 VALUED."""
-    return any(segment.fields[field] for field in _SPECIMEN_FIELDS if field < len(segment.fields))
+    fields = segment.fields
+    size = len(fields)
+    for field in _SPECIMEN_FIELDS:
+        if field >= size:
+            return False
+        if fields[field]:
+            return True
+    return False
 
 
 @named_condition
 def tells_who_handled_order(segment: Segment, _run: Run) -> bool:
     """ORC-10, ORC-11, ORC-12 or ORC-19 VALUED: a Provenance needs an agent."""
-    return any(segment.raw(field) for field in (10, 11, 12, 19))
+    return bool(segment.raw(12) or segment.raw(10) or segment.raw(11) or segment.raw(19))
 
 
 @named_condition

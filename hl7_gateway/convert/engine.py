@@ -6,6 +6,7 @@ recur. One serves any number of threads.
 https://build.fhir.org/ig/HL7/v2-to-fhir/
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -21,10 +22,11 @@ from hl7_gateway.convert.loading import load_message_maps, load_segment_maps
 from hl7_gateway.convert.maps import MessageMap, Node, ResourceUse
 from hl7_gateway.convert.memory import Memories
 from hl7_gateway.convert.report import Report, Unmapped
-from hl7_gateway.convert.route import route
+from hl7_gateway.convert.route import Stop, route
 from hl7_gateway.convert.rules import CompiledMap
 from hl7_gateway.convert.run import Frame, Run
-from hl7_gateway.convert.steps import CompiledStep, Steps
+from hl7_gateway.convert.steps import CompiledStep
+from hl7_gateway.convert.visits import Take, Visit, made_by
 from hl7_gateway.convert.zones import in_zone_of
 from hl7_gateway.datatypes.context import Context
 from hl7_gateway.er7.message import Message
@@ -47,36 +49,48 @@ class Conversion:
 
 
 class _Route(NamedTuple):
-    """Each segment's position, steps, number of its frame and whether it opens one; what should be there."""
+    """Each segment's position, what takes it, number of its frame, whether it opens one; what is lacking."""
 
-    stops: tuple[tuple[int, Steps | None, int, bool], ...]
+    stops: tuple[tuple[int, Take | None, int, bool], ...]
     lacking: str | None
 
 
-class _Compiled:
+class CompiledMessage:
     """A message map ready to run."""
 
-    __slots__ = ("_routes", "children", "required", "steps", "structure")
+    __slots__ = ("_maps", "_routes", "_source", "_visits", "children", "required", "structure")
 
     def __init__(self, source: MessageMap, maps: dict[str, CompiledMap]) -> None:
         self.structure = source.structure
         self.children = source.children
         self.required = tuple(name for name, node in source.children.items() if node.is_required)
-        self.steps: dict[int, Steps] = {}
+        self._source = source
+        self._maps = maps
+        self._visits: dict[int, Visit] = {}
         self._routes: dict[tuple[str, ...], _Route] = {}
-        for node in source.children.values():
-            self._compile(node, source, maps)
+        self._compile((source.structure,), source.children, ())
 
-    def _compile(self, node: Node, source: MessageMap, maps: dict[str, CompiledMap]) -> None:
-        try:
-            steps = tuple(CompiledStep(step, source.resources, maps, node) for step in node.steps)
-        except ConfigurationError as error:
-            raise ConfigurationError(
-                f"Message map {source.structure}, segment {node.segment}: {error.message}"
-            ) from error
-        self.steps[id(node)] = Steps(steps, node)
-        for child in node.children.values():
-            self._compile(child, source, maps)
+    def _compile(
+        self, path: tuple[str, ...], children: dict[str, Node], above: tuple[frozenset[str], ...]
+    ) -> None:
+        scopes = (made_by(children), *above)
+        for node in children.values():
+            try:
+                steps = tuple(
+                    CompiledStep(step, self._source.resources, self._maps, node) for step in node.steps
+                )
+            except ConfigurationError as error:
+                raise ConfigurationError(
+                    f"Message map {self.structure}, segment {node.segment}: {error.message}"
+                ) from error
+            place = (*path, node.segment)
+            self._visits[id(node)] = Visit(place, node, steps, scopes)
+            self._compile(place, node.children, scopes)
+
+    @property
+    def visits(self) -> list[Visit]:
+        """Every place of the map."""
+        return list(self._visits.values())
 
     def route(self, names: tuple[str, ...]) -> _Route:
         """Return the way of a message whose segments are called `names`."""
@@ -85,21 +99,28 @@ class _Compiled:
             return known
         stops = route(names, self.children)
         top = {node.segment for _, node, frame, _ in stops if node is not None and not frame}
-        found = _Route(
-            tuple(
-                [
-                    (position, None if node is None else self.steps[id(node)], frame, opens)
-                    for position, node, frame, opens in stops
-                ]
-            ),
-            next((name for name in self.required if name not in top), None),
-        )
+        found = _Route(self._takes(stops), next((name for name in self.required if name not in top), None))
         # A message of hundreds of segments hardly comes twice.
         if len(names) <= _ROUTE_LENGTH:
             if len(self._routes) >= _ROUTES:
                 self._routes.clear()
             self._routes[names] = found
         return found
+
+    def _takes(self, stops: Sequence[Stop]) -> tuple[tuple[int, Take | None, int, bool], ...]:
+        """Return the stops with their functions; only frames are left in which a segment stands."""
+        stood_in = {stop.frame for stop in stops}
+        numbers = {0: 0}
+        opened = 0
+        takes: list[tuple[int, Take | None, int, bool]] = []
+        for position, node, frame, opens in stops:
+            opened += opens
+            is_stood_in = opens and opened in stood_in
+            if is_stood_in:
+                numbers[opened] = len(numbers)
+            take = None if node is None else self._visits[id(node)].take
+            takes.append((position, take, numbers[frame], is_stood_in))
+        return tuple(takes)
 
 
 class Engine:
@@ -110,7 +131,7 @@ class Engine:
         registration.load()
         self._translator = translator
         maps = {name: CompiledMap(source) for name, source in load_segment_maps().items()}
-        self._messages: dict[str, _Compiled] = {}
+        self._messages: dict[str, CompiledMessage] = {}
         self._memories = Memories()
         self._uses: list[ResourceUse] = []
         self._closings: dict[int, Closing] = {}
@@ -151,7 +172,7 @@ class Engine:
     def _add(self, source: MessageMap, maps: dict[str, CompiledMap]) -> None:
         if not source.triggers:
             return
-        compiled = _Compiled(source, maps)
+        compiled = CompiledMessage(source, maps)
         for trigger in source.triggers:
             if trigger in self._messages:
                 raise ConfigurationError(f"Message map {source.structure}: {trigger} has a map already")
@@ -159,22 +180,22 @@ class Engine:
         for use in source.resources.values():
             self._uses.append(use)
             self._closings[id(use)] = Closing(
-                use.type, tuple(completion(name) for name in use.complete), key_function(use.key)
+                use, tuple(completion(name) for name in use.complete), key_function(use.key)
             )
 
 
-def _walk(run: Run, compiled: _Compiled) -> None:
+def _walk(run: Run, compiled: CompiledMessage) -> None:
     segments = run.message.segments
     stops, lacking = compiled.route(tuple([segment.name for segment in segments]))
     frames = [run.frame]
-    for position, steps, number, opens in stops:
+    for position, take, number, opens in stops:
         segment = segments[position]
-        if steps is None:
+        if take is None:
             reason = NOT_IN_STRUCTURE
             run.report.unmapped.append(Unmapped(segment.name, len(segment.text), reason, segment.index))
             continue
         run.frame = frame = frames[number]
-        steps.take(segment, run)
+        take(segment, run)
         if opens:
             frames.append(Frame(frame, segment))
     if lacking is not None:

@@ -140,19 +140,6 @@ def value_type(segment: Segment, _resource: JsonObject, _run: Run, account: Acco
 
 
 @named_function
-def link_to_parents(_segment: Segment, resource: JsonObject, run: Run, _account: Account) -> None:
-    """Note to which report and order the new observation belongs: its key and its completion ask for them."""
-    instance = run.instances[-1]
-    if instance.resource is not resource:
-        return
-    find, links = run.frame.find, instance.links
-    for name in ("report", "order"):
-        other = find(name)
-        if other is not None and name not in links:
-            links[name] = other
-
-
-@named_function
 def reference_range(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """OBX-7 is the text of a reference range, with low and high where it says no more than these two."""
     fields = segment.fields

@@ -10,6 +10,7 @@ from hie.core.fhir.json import JsonObject
 from hl7_gateway.convert.accounting import Account, Reads
 from hl7_gateway.convert.functions import named_function
 from hl7_gateway.convert.makers import reads_of
+from hl7_gateway.convert.memory import keep
 from hl7_gateway.convert.report import Unmapped
 from hl7_gateway.convert.roles import converted
 from hl7_gateway.convert.run import Run
@@ -135,10 +136,16 @@ def report_status(segment: Segment, resource: JsonObject, run: Run, account: Acc
 def observation_status(segment: Segment, resource: JsonObject, run: Run, account: Account) -> None:
     """OBX-11 is the status; "X" stays beside it, "N" says why there is no value (IG, OBX[Observation])."""
     raw = segment.fields[11]
-    plain = None if raw in _STATUSES_THAT_SAY_MORE else run.context.translator.translate(_RESULT_STATUS, raw)
-    if plain is not None and raw.isalnum():
+    place = (_PLAIN_STATUSES, raw)
+    status: str | None = run.memory.get(place)
+    if status is None and raw.isalnum() and raw not in _STATUSES_THAT_SAY_MORE:
+        plain = run.context.translator.translate(_RESULT_STATUS, raw)
+        if plain is not None:
+            status = plain.code
+            keep(run.memory, place, status)
+    if status is not None:
         account.whole.add(11)
-        resource["status"] = plain.code
+        resource["status"] = status
         return
     code = segment.first(11).strip()
     if not code:
@@ -154,6 +161,10 @@ def observation_status(segment: Segment, resource: JsonObject, run: Run, account
     if code == "N" and not segment.raw(5):
         system = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
         resource["dataAbsentReason"] = {"coding": [{"system": system, "code": "not-asked"}]}
+
+
+# What `memory` knows plain statuses by.
+_PLAIN_STATUSES: Final = id(observation_status)
 
 
 @named_function

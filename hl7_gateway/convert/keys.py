@@ -40,12 +40,10 @@ def derived(instance: Instance, run: Run, *parts: str) -> Key:
     The value is a name-based UUID: parts may hold names or numbers of people, which an identifier must not
     show. Namespace and parts are its name, so that it also serves as the resource's `urn:uuid:`.
     """
-    kind, known = instance.use.type, run.context.known
-    place = ("namespace", kind)
-    system: str | None = known.get(place)
+    kind = instance.use.type
+    system = run.namespaces.get(kind)
     if system is None:
-        system = run.sender.system(kind)
-        run.context.keep(place, system)
+        system = run.namespaces[kind] = run.sender.system(kind)
     instance.is_derived = True
     return system, name_uuid(IDENTIFIERS, "\x1f".join((system, *parts)))
 
@@ -78,4 +76,6 @@ def own_identifier(instance: Instance, run: Run) -> Key:
 @named_key
 def message(instance: Instance, run: Run) -> Key:
     """The message itself: MSH-10 in the sender's namespace."""
-    return run.sender.system("message"), f"{instance.use.name}:{run.message.control_id}:{instance.ordinal}"
+    return run.sender.system(
+        "message"
+    ), f"{instance.use.name}:{run.message.control_id}:{run.ordinal(instance)}"

@@ -108,7 +108,7 @@ def of_patient_and_segment(instance: Instance, run: Run) -> Key:
     if own is not None:
         return own
     segment = instance.segment
-    number = segment.first(1) or str(instance.ordinal)
+    number = segment.first(1) or str(run.ordinal(instance))
     return derived(instance, run, linked(instance, "patient"), instance.use.name, segment.name, number)
 
 
@@ -120,7 +120,7 @@ def of_encounter_and_segment(instance: Instance, run: Run) -> Key:
         return own
     segment = instance.segment
     whose = linked(instance, "encounter") or linked(instance, "patient")
-    number = segment.first(1) or str(instance.ordinal)
+    number = segment.first(1) or str(run.ordinal(instance))
     return derived(instance, run, whose, instance.use.name, segment.name, number)
 
 

@@ -21,7 +21,7 @@ def patient_as_known(instance: Instance, run: Run) -> Key | None:
     if any("value" in identifier for identifier in instance.resource.get("identifier", ())):
         return patient(instance, run)
     run.report.notes.append("PID-3 has no value: the patient is known by this message alone")
-    return derived(instance, run, "message", run.message.control_id, str(instance.ordinal))
+    return derived(instance, run, "message", run.message.control_id, str(run.ordinal(instance)))
 
 
 @named_key
@@ -47,7 +47,7 @@ def report(instance: Instance, run: Run) -> Key:
     number = _number(resource, "FILL") or _number(resource, "PLAC")
     if number:
         # One number and code twice in a message are two runs of one examination.
-        turn = _turn(run, "report", number, _code(resource))
+        turn = _turn(run, f"report\x1f{number}\x1f{_code(resource)}")
         turns = [str(turn)] if turn else []
         return derived(instance, run, linked(instance, "patient"), number, _code(resource), *turns)
     when = resource.get("effectiveDateTime") or dumps(resource.get("effectivePeriod", "")).decode()
@@ -63,8 +63,8 @@ def observation(instance: Instance, run: Run) -> Key:
     An observation that stands in an ADT message without a time is part of its snapshot: the next
     snapshot of the visit finds it.
     """
-    segment = instance.segment
-    if len(segment.fields) > _OBSERVATION_INSTANCE and segment.first(_OBSERVATION_INSTANCE):
+    fields = instance.segment.fields
+    if len(fields) > _OBSERVATION_INSTANCE and instance.segment.first(_OBSERVATION_INSTANCE):
         own = given(instance)
         if own is not None:
             return own
@@ -75,8 +75,9 @@ def observation(instance: Instance, run: Run) -> Key:
     if not whose:
         when = instance.resource.get("effectiveDateTime", "")
         whose = f"{linked(instance, 'patient')}|{linked(instance, 'encounter')}|{when}"
-    said = f"{_code(instance.resource)}|{segment.fields[_SUB_ID] if len(segment.fields) > _SUB_ID else ''}"
-    return derived(instance, run, whose, specimen, said, str(_turn(run, whose, specimen, said)))
+    sub_id = fields[_SUB_ID] if len(fields) > _SUB_ID else ""
+    name = f"{whose}\x1f{specimen}\x1f{_code(instance.resource)}|{sub_id}"
+    return derived(instance, run, name, str(_turn(run, name)))
 
 
 @named_key
@@ -93,9 +94,8 @@ def specimen(instance: Instance, run: Run) -> Key:
     return derived(instance, run, whose, instance.use.name, number)
 
 
-def _turn(run: Run, *said: str) -> int:
-    """Return how many observations that say the same were closed before in this message."""
-    name = "\x1f".join(said)
+def _turn(run: Run, name: str) -> int:
+    """Return how many resources of that name were closed before in this message."""
     turn = run.counts.get(name, 0)
     run.counts[name] = turn + 1
     return turn
@@ -110,7 +110,9 @@ def _number(resource: JsonObject, kind: str) -> str:
 
 
 def _code(resource: JsonObject) -> str:
-    concept = resource.get("code", {})
+    concept = resource.get("code")
+    if concept is None:
+        return ""
     for coding in concept.get("coding", ()):
         if "code" in coding:
             return f"{coding.get('system', '')}|{coding['code']}"

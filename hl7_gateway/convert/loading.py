@@ -24,7 +24,7 @@ _RULE_KEYS = frozenset(
 )
 _SEGMENT_KEYS = frozenset({"segment", "resource", "element", "source", "rules", "comment"})
 _MESSAGE_KEYS = frozenset({"structure", "based_on", "source", "triggers", "resources", "segments", "comment"})
-_RESOURCE_KEYS = frozenset({"type", "key", "write", "refer", "complete", "comment"})
+_RESOURCE_KEYS = frozenset({"type", "key", "write", "refer", "belongs", "complete", "comment"})
 _NODE_KEYS = frozenset({"required", "max", "steps", "segments", "unmapped", "comment"})
 _STEP_KEYS = frozenset({"new", "into", "or_new", "map", "when", "refer", "referred", "comment"})
 
@@ -175,6 +175,7 @@ def _resource(name: str, text: Json, where: str) -> ResourceUse:
         key=_text(resource, "key", f"{where}, resource {name}"),
         write=cast("Write", write),
         refer=_pairs(resource.get("refer")),
+        belongs=_names(resource.get("belongs")),
         complete=_names(resource.get("complete")),
     )
 

@@ -58,6 +58,12 @@ def maker(rule: Rule) -> Maker:
     return _of_component(made, rule.component) if rule.component else made
 
 
+def is_primitive(rule: Rule) -> bool:
+    """Whether the data-type function of `rule` makes a value of a primitive type of FHIR."""
+    # The names of FHIR's primitive types begin with a small letter.
+    return rule.function.partition("_")[2][0].islower()
+
+
 def fresh(constant: Json) -> Callable[[], Json]:
     """Return a function that gives `constant` anew: a later rule may add to what a resource holds."""
     if not isinstance(constant, dict | list):
@@ -91,8 +97,8 @@ def _converted(rule: Rule) -> Maker:
     if rule.refer:
         return _reference(rule.refer, convert, reads)
     made = rule.function.partition("_")[2]
-    # FHIR's primitive types begin with a small letter; a code that is mapped is one of a short list.
-    realize = None if made[0].islower() else copied
+    realize = None if is_primitive(rule) else copied
+    # A code that is mapped is one of a short list.
     recurs = made in RECURRING or (made == "code" and bool(rule.concept_map))
     return Maker(convert, realize, reads, recurs, datatype.of_text)
 
@@ -116,30 +122,27 @@ def _reference(kind: str, convert: Convert, reads: Reads) -> Maker:
 
 
 def _element(rules: tuple[Rule, ...]) -> Maker:
-    """An element around one repetition: it comes into being only if a rule of it that reads has a value."""
+    """An element around one repetition: it comes into being only if a rule of it that reads has a value.
+
+    What is prepared is one value for each rule, None where it has none.
+    """
     made = [maker(rule) for rule in rules]
-    parts = [
-        (store_at(rule.to), part.prepare, part.realize, rule.constant is None)
-        for rule, part in zip(rules, made, strict=True)
-    ]
+    parts = [(store_at(rule.to), part.realize) for rule, part in zip(rules, made, strict=True)]
+    prepares = [part.prepare for part in made]
+    reading = [place for place, rule in enumerate(rules) if rule.constant is None]
     reads: Reads = ()
     for part in made:
         reads = union(reads, part.reads)
 
-    def prepare(repetition: Repetition, context: Context) -> list[tuple[Any, ...]] | None:
-        prepared: list[tuple[Any, ...]] = []
-        is_filled = False
-        for store, prepare_part, realize_part, is_reading in parts:
-            value = prepare_part(repetition, context)
-            if value is not None:
-                prepared.append((store, realize_part, value))
-                is_filled = is_filled or is_reading
-        return prepared if is_filled else None
+    def prepare(repetition: Repetition, context: Context) -> tuple[Any, ...] | None:
+        prepared = tuple([prepare_part(repetition, context) for prepare_part in prepares])
+        return prepared if any(prepared[place] is not None for place in reading) else None
 
-    def realize(prepared: list[tuple[Any, ...]], segment: Segment, run: Run) -> Json:
+    def realize(prepared: tuple[Any, ...], segment: Segment, run: Run) -> Json:
         element: JsonObject = {}
-        for store, realize_part, value in prepared:
-            store(element, value if realize_part is None else realize_part(value, segment, run))
+        for (store, realize_part), value in zip(parts, prepared, strict=True):
+            if value is not None:
+                store(element, value if realize_part is None else realize_part(value, segment, run))
         return element
 
     return Maker(prepare, realize, reads, all(part.recurs for part in made))

@@ -61,6 +61,7 @@ class ResourceUse:
     key: str
     write: Write
     refer: tuple[tuple[str, str], ...] = ()
+    belongs: tuple[str, ...] = ()
     complete: tuple[str, ...] = ()
 
 

@@ -25,11 +25,14 @@ DIFFERS = "differs from what the message said of the same resource before"
 
 
 class Mention(NamedTuple):
-    """A resource ready to be put into Bundles; `resource` is shared by all of them."""
+    """A resource ready to be put into Bundles; `resource` is shared by all of them.
+
+    `named` is its type with its key.
+    """
 
     use: ResourceUse
     resource: JsonObject
-    key: Key
+    named: tuple[str, Key]
     address: Address
     display: str | None
 
@@ -45,7 +48,7 @@ def mention_of(kind: str, content: JsonObject, sender: Sender) -> Mention:
         key = (sender.system(kind), name_uuid(IDENTIFIERS, dumps(resource).decode()))
         derived = {"system": key[0], "value": key[1]}
         resource["identifier"] = [*resource.get("identifier", ()), derived]
-    return Mention(_USES[kind], resource, key, address(kind, key), _display(content))
+    return Mention(_USES[kind], resource, (kind, key), address(kind, key), _display(content))
 
 
 def mention(run: Run, kind: str, content: JsonObject, segment: Segment) -> JsonObject:
@@ -66,11 +69,11 @@ def refer(run: Run, mentions: tuple[Mention, ...], segment: Segment) -> JsonObje
     A resource whose key is in the Bundle already is not put there again.
     """
     reference: JsonObject | None = None
-    for mention in reversed(mentions):
-        use, resource, key, address_of, display = mention
-        known = run.mentions.get((use.type, key))
+    # The chain is told from the smallest on, and put from the largest on.
+    for use, resource, named, address_of, display in mentions[::-1]:
+        known = run.mentions.get(named)
         if known is None:
-            known = run.mention(use, segment, resource, key, address_of)
+            known = run.mention(use, segment, resource, named, address_of)
             if reference is not None:
                 known.resource["partOf"] = reference
         elif known.source is not resource:

@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#cond-update, https://hl7.org/fhir/R4/search.ht
 https://www.rfc-editor.org/rfc/rfc4122#section-4.3
 """
 
+import re
 from functools import lru_cache
 from hashlib import sha1
 from operator import itemgetter
@@ -25,6 +26,9 @@ IDENTIFIERS: UUID = NAMESPACE_URL
 
 # Hashes begun with a namespace, by its identity: a UUID computes its octets, and its own hash, each time.
 _BEGUN = {id(each): sha1(each.bytes, usedforsecurity=False) for each in (FULL_URLS, IDENTIFIERS)}
+
+# What neither FHIR's escapes nor percent-encoding change: https://www.rfc-editor.org/rfc/rfc3986#section-2.3
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~:/-]*").fullmatch
 
 Key = tuple[str, str]
 """A business identifier: system and value."""
@@ -57,9 +61,8 @@ def name_uuid(namespace: UUID, name: str) -> str:
     return f"{low}-{middle}-5{high}-{_VARIANT[variant]}{clock}-{node}"
 
 
-def derived_address(key: Key) -> tuple[str, str]:
+def derived_address(system: str, value: str) -> tuple[str, str]:
     """Return the address of a resource whose key is derived: its value is a name-based UUID already."""
-    system, value = key
     return f"urn:uuid:{value}", f"identifier={_system(system)}%7C{value}"
 
 
@@ -69,7 +72,7 @@ def _system(uri: str) -> str:
 
 
 def _token(text: str) -> str:
-    if text.isalnum() and text.isascii():
+    if _UNRESERVED(text) is not None:
         return text
     if "\\" in text:
         text = text.replace("\\", "\\\\")

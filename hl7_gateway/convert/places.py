@@ -9,6 +9,7 @@ it.
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 from hie.core.errors import ConfigurationError
 from hie.core.fhir.json import Json, JsonObject
@@ -23,6 +24,7 @@ def is_list(path: str) -> bool:
     return path.endswith("[]")
 
 
+@cache
 def store_at(path: str) -> Store:
     """Return the function that writes a value at `path`; a list is added to a repeating element item by item.
 

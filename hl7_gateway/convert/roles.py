@@ -8,7 +8,7 @@ https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html (XCN[PractitionerRol
 
 from hie.core.errors import DataTypeError
 from hie.core.fhir.json import Json, JsonObject, dumps
-from hl7_gateway.convert.accounting import Account, Reads
+from hl7_gateway.convert.accounting import Account, Reads, is_read_whole
 from hl7_gateway.convert.makers import reads_of
 from hl7_gateway.convert.memory import recall
 from hl7_gateway.convert.mentions import Mention, mention_of, refer
@@ -80,7 +80,8 @@ def converted(
     What it drops or cannot read goes into the report. The result is shared: copy it before adding to it.
     `function` is the data type's function with its parameters settled, and lives as long as the module.
     """
-    repetition = segment.repetitions(field)[number]
+    repetitions = segment.repetitions(field)
+    repetition = repetitions[number]
     context = run.context
     try:
         value = recall(run.memory, function or datatype.function, repetition, context)
@@ -88,7 +89,11 @@ def converted(
         value = None
         context.drop(0, error.message)
     if value is not None:
-        account.cover_repetition(field, number, _reads(datatype))
+        reads = _reads(datatype)
+        if len(repetitions) == 1 and is_read_whole(repetition, reads):
+            account.whole.add(field)
+        else:
+            account.cover_repetition(field, number, reads)
     if context.dropped:
         report_dropped(segment, field, number, repetition, run)
     return value

@@ -5,6 +5,7 @@ reference to one is a dictionary that every referring element shares and that ge
 resource's key is known.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -26,17 +27,17 @@ class Instance:
     aliases: tuple[JsonObject, ...] = ()
     cleared: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()
-    key: Key | None = None
+    named: tuple[str, Key] | None = None
+    """Type and key, of what is only mentioned."""
     key_text = ""
     """The key as one part of another, when there is one."""
     is_derived = False
 
-    def __init__(self, use: ResourceUse, segment: Segment, ordinal: int, resource: JsonObject) -> None:
-        """Begin `resource` at `segment`, which is the `ordinal`th (from 1) of its kind in this message."""
+    def __init__(self, use: ResourceUse, segment: Segment, resource: JsonObject) -> None:
+        """Begin `resource` at `segment`."""
         self.use = use
         self.resource = resource
         self.segment = segment
-        self.ordinal = ordinal
         self.reference: JsonObject = {}
         self.links: dict[str, Instance] = {}
 
@@ -44,20 +45,17 @@ class Instance:
 class Frame:
     """A place of the message and the resources visible there."""
 
-    __slots__ = ("_scopes", "instances", "segment")
+    __slots__ = ("scopes", "segment")
 
     def __init__(self, parent: "Frame | None", segment: Segment | None) -> None:
         """Open a place below `parent`, at `segment`."""
         self.segment = segment
-        self.instances: dict[str, Instance] = {}
-        # What is visible here, the nearest first.
-        self._scopes: tuple[dict[str, Instance], ...] = (
-            (self.instances,) if parent is None else (self.instances, *parent._scopes)  # noqa: SLF001 - a Frame
-        )
+        self.scopes: tuple[dict[str, Instance], ...] = ({},) if parent is None else ({}, *parent.scopes)
+        """The resources by name that were begun here, at the place above, and so on."""
 
     def find(self, name: str) -> Instance | None:
         """Return the resource called `name` that is visible here: the nearest one."""
-        for instances in self._scopes:
+        for instances in self.scopes:
             if name in instances:
                 return instances[name]
         return None
@@ -67,7 +65,7 @@ class Run:
     """The state of one conversion."""
 
     __slots__ = (
-        "_named",
+        "alike",
         "context",
         "counts",
         "event",
@@ -76,6 +74,7 @@ class Run:
         "memory",
         "mentions",
         "message",
+        "namespaces",
         "received",
         "report",
         "scratch",
@@ -94,37 +93,31 @@ class Run:
         self.memory = memory
         self.scratch: Memory = {}
         self.report = Report()
+        # The sender's namespaces of derived identifiers by resource type.
+        self.namespaces: dict[str, str] = {}
         self.instances: list[Instance] = []
         self.mentions: dict[tuple[str, Key], Instance] = {}
         self.counts: dict[str, int] = {}
-        self._named: dict[str, list[Instance]] = {}
+        self.alike: defaultdict[str, list[Instance]] = defaultdict(list)
+        """The resources begun so far by their name in the maps, in order."""
         self.frame: Frame = Frame(None, None)
 
-    def begin(self, use: ResourceUse, segment: Segment) -> Instance:
-        """Return a new resource in this Bundle."""
-        named, name = self._named, use.name
-        if name in named:
-            alike = named[name]
-        else:
-            alike = named[name] = []
-        instance = Instance(use, segment, len(alike) + 1, {"resourceType": use.type})
-        alike.append(instance)
-        self.instances.append(instance)
-        return instance
-
     def mention(
-        self, use: ResourceUse, segment: Segment, source: JsonObject, key: Key, address: Address
+        self, use: ResourceUse, segment: Segment, source: JsonObject, named: tuple[str, Key], address: Address
     ) -> Instance:
         """Return a resource new in this Bundle that is a copy of `source`, under a key known beforehand."""
-        instance = Instance(use, segment, 1, source.copy())
+        instance = self.mentions[named] = Instance(use, segment, source.copy())
         instance.source = source
-        instance.key = key
+        instance.named = named
         instance.address = address
         instance.reference["reference"] = address.full_url
         self.instances.append(instance)
-        self.mentions[use.type, key] = instance
         return instance
+
+    def ordinal(self, instance: Instance) -> int:
+        """Return which of its name (from 1) a resource is in this message."""
+        return self.alike[instance.use.name].index(instance) + 1
 
     def named(self, name: str) -> Sequence[Instance]:
         """Return the resources called `name` in order."""
-        return self._named.get(name, ())
+        return self.alike.get(name, ())

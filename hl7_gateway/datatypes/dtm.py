@@ -165,18 +165,52 @@ def _plain(text: str, zone: tzinfo) -> str | None:
     size = len(text)
     if not text.isascii() or size not in _PLAIN_SIZES or not text[:14].isdigit():
         return None
-    try:
-        if size == _PLAIN_DATE:
-            return date.fromisoformat(text).isoformat()
-        moment = datetime.fromisoformat(f"{text[:8]}T{text[8:14]}")
-    except ValueError:
+    if size == _PLAIN_DATE:
+        return _day(text)
+    hour, minute, second = _hour(text[:10]), text[10:12], text[12:14]
+    if hour is None or minute > "59" or second > "59":
         return None
     if size == _PLAIN_TIME:
-        return f"{moment.isoformat()}{_zone_offset(moment.replace(tzinfo=zone))}"
-    sign, offset = text[14], text[15:]
-    if sign not in "+-" or not offset.isdigit():
+        offset = _offset_in_hour(text[:10], zone)
+        if offset is None:
+            moment = datetime.fromisoformat(f"{hour}:{minute}:{second}")
+            offset = _zone_offset(moment.replace(tzinfo=zone))
+    else:
+        offset = _written_offset(text[14:])
+    return None if offset is None else f"{hour}:{minute}:{second}{offset}"
+
+
+@lru_cache(maxsize=4096)
+def _day(text: str) -> str | None:
+    """Return YYYYMMDD as a FHIR date, None if there is no such day."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
         return None
-    return f"{moment.isoformat()}{_offset(sign, int(offset[:2]), int(offset[2:]), text)}"
+
+
+@lru_cache(maxsize=4096)
+def _hour(text: str) -> str | None:
+    """Return YYYYMMDDHH as a FHIR dateTime begins with it, None if there is no such hour."""
+    day = _day(text[:8])
+    return f"{day}T{text[8:]}" if day is not None and text[8:] < "24" else None
+
+
+@lru_cache(maxsize=256)
+def _written_offset(text: str) -> str | None:
+    """Return +ZZZZ as FHIR writes it, None if no zone has that."""
+    sign, hours, minutes = text[0], text[1:3], text[3:]
+    if sign not in "+-" or not text[1:].isdigit() or minutes > "59":
+        return None
+    return f"{sign}{hours}:{minutes}" if int(hours) * 60 + int(minutes) <= _OFFSET_MINUTES_MAX else None
+
+
+@lru_cache(maxsize=4096)
+def _offset_in_hour(text: str, zone: tzinfo) -> str | None:
+    """Return the zone's offset in the hour YYYYMMDDHH of local time, None if it changes within."""
+    begin = datetime.strptime(text, "%Y%m%d%H").replace(tzinfo=zone)
+    first, last = _zone_offset(begin), _zone_offset(begin.replace(minute=59, second=59))
+    return first if first == last else None
 
 
 def _offset(sign: str, hours: int, minutes: int, text: str) -> str:

@@ -17,7 +17,6 @@ Repetition = tuple[Component, ...]
 NULL = '""'
 """The explicit null of HL7 v2 (v2.8.2 section 2.5.3.1): delete what you hold."""
 
-_HEADERS = frozenset({"MSH", "FHS", "BHS"})
 _ABSENT: tuple[Repetition, ...] = ()
 
 
@@ -37,12 +36,19 @@ class Segment:
         self.charset = charset
         self._cut: dict[int, tuple[Repetition, ...]] = {}
         self.fields = fields
-        if self.name in _HEADERS:
-            # MSH-1 is the separator itself, and neither it nor MSH-2 is cut by what it declares.
-            fields.insert(1, delimiters.field)
-            self._cut[1] = (((delimiters.field,),),)
-            if len(fields) > 2 and fields[2]:  # noqa: PLR2004 - MSH-2
-                self._cut[2] = (((fields[2],),),)
+
+    @classmethod
+    def header(cls, fields: list[str], delimiters: Delimiters, charset: str) -> "Segment":
+        """Return the MSH segment cut at the field separator.
+
+        MSH-1 is the separator itself, and neither it nor MSH-2 is cut by what it declares.
+        """
+        segment = cls(fields, 0, delimiters, charset)
+        fields.insert(1, delimiters.field)
+        segment._cut[1] = (((delimiters.field,),),)
+        if len(fields) > 2 and fields[2]:  # noqa: PLR2004 - MSH-2
+            segment._cut[2] = (((fields[2],),),)
+        return segment
 
     def __repr__(self) -> str:
         """Name and place only: a log must never show what a patient's segment holds."""
@@ -60,43 +66,41 @@ class Segment:
             return cut
         fields = self.fields
         raw = fields[field] if 0 < field < len(fields) else ""
-        if not raw:
-            return _ABSENT
+        return self.cut(field, raw) if raw else _ABSENT
+
+    def cut(self, field: int, raw: str) -> tuple[Repetition, ...]:
+        """Return the decoded repetitions of a filled field behind MSH-2 whose undecoded text is `raw`."""
         # No delimiter is a letter or a digit (read_delimiters refuses such).
         if raw.isalnum():
-            cut = (((raw,),),)
+            return (((raw,),),)
+        delimiters = self.delimiters
+        subcomponent = delimiters.subcomponent
+        # A sender that declares a sub-component separator declares all that precede it in MSH-2.
+        if not subcomponent or subcomponent in raw or delimiters.escape in raw:
+            cut = self._split_deep(raw)
+        elif delimiters.repetition in raw:
+            component = delimiters.component
+            cut = tuple([tuple(zip(text.split(component))) for text in raw.split(delimiters.repetition)])
         else:
-            delimiters = self.delimiters
-            subcomponent = delimiters.subcomponent
-            # A sender that declares a sub-component separator declares all that precede it in MSH-2.
-            if not subcomponent or subcomponent in raw or delimiters.escape in raw:
-                cut = self._split_deep(raw)
-            elif delimiters.repetition in raw:
-                component = delimiters.component
-                cut = tuple([tuple(zip(text.split(component))) for text in raw.split(delimiters.repetition)])
-            else:
-                cut = (tuple(zip(raw.split(delimiters.component))),)
+            cut = (tuple(zip(raw.split(delimiters.component))),)
         self._cut[field] = cut
         return cut
 
     def first(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return decoded text of the first repetition, "" when it is absent or the explicit null."""
         fields = self.fields
-        if not 0 < field < len(fields):
-            return ""
-        raw = fields[field]
-        if raw.isalnum():
-            return raw if component == 1 == subcomponent else ""
+        raw = fields[field] if field < len(fields) else ""
         if not raw:
             return ""
-        cut = self._cut.get(field) or self.repetitions(field)
-        repetition = cut[0]
-        if component > len(repetition):
+        if raw.isalnum():
+            return raw if component == 1 == subcomponent else ""
+        cut = self._cut.get(field)
+        if cut is None:
+            cut = self.repetitions(field)
+        try:
+            text = cut[0][component - 1][subcomponent - 1]
+        except IndexError:
             return ""
-        parts = repetition[component - 1]
-        if subcomponent > len(parts):
-            return ""
-        text = parts[subcomponent - 1]
         return "" if text == NULL else text
 
     def is_null(self, field: int) -> bool:
@@ -116,7 +120,7 @@ class Segment:
     def text(self) -> str:
         """The segment as ER7, without its terminator."""
         fields = self.fields
-        if self.name in _HEADERS:
+        if self.name == "MSH":
             fields = [fields[0], *fields[2:]]
         return self.delimiters.field.join(fields)
 

@@ -60,19 +60,21 @@ def _read(text: str, codec: str, notes: list[str]) -> Message:
 def _cut(lines: list[str], delimiters: Delimiters, codec: str) -> list[Segment] | None:
     """Return a segment for each line, None when a line does not begin with a segment id."""
     field = delimiters.field
-    segments: list[Segment] = []
-    for index, line in enumerate(lines):
+    header, *following = lines
+    segments = [Segment.header(header.split(field), delimiters, codec)]
+    for index, line in enumerate(following, 1):
         fields = line.split(field)
         name = fields[0]
-        if len(name) != _IDENTIFIER_LENGTH or not _is_identifier(name) or (name == "MSH" and index):
+        if len(name) != _IDENTIFIER_LENGTH or not _may_follow(name):
             return None
         segments.append(Segment(fields, index, delimiters, codec))
     return segments
 
 
 @lru_cache(maxsize=1024)
-def _is_identifier(name: str) -> bool:
-    return _IDENTIFIER.match(name) is not None
+def _may_follow(name: str) -> bool:
+    """Whether a segment of that name may stand behind the header."""
+    return _IDENTIFIER.match(name) is not None and name != "MSH"
 
 
 def _logical_lines(lines: list[str], delimiters: Delimiters, notes: list[str]) -> list[str]:

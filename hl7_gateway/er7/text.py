@@ -11,10 +11,10 @@ def part(repetition: Repetition, component: int, subcomponent: int = 1) -> str:
     """
     if component > len(repetition):
         return ""
-    parts = repetition[component - 1]
-    if subcomponent > len(parts):
+    try:
+        text = repetition[component - 1][subcomponent - 1]
+    except IndexError:
         return ""
-    text = parts[subcomponent - 1]
     return "" if text == NULL else text
 
 
