@@ -1,0 +1,1 @@
+"""Digests, ciphers and signatures of two suites, and the keys of encryption at rest."""
