@@ -1,0 +1,1 @@
+"""Who somebody is: accounts, sessions, registered clients, and the OAuth 2 authorization server."""
