@@ -8,14 +8,15 @@ is done about them is people's work.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
-
-import pandas as pd
+from math import isnan
+from typing import TYPE_CHECKING, Final
 
 from analytics.condition_groups import ConditionGroup, condition_groups
-from analytics.detectors import ears
 from analytics.queries import division_names, series
 from hie.core.db.database import Transaction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Days before the shown ones, so that the first shown day has a whole baseline.
 _LEAD: Final = 14
@@ -55,6 +56,8 @@ def board(transaction: Transaction, *, today: date, days: int = 90) -> list[Seri
     The whole city comes first for each group, then the divisions that had a
     case; groups in the order of their file.
     """
+    import pandas as pd
+
     first = today - timedelta(days=days + _LEAD - 1)
     counted = series(transaction, first=first, last=today)
     names = division_names(transaction)
@@ -72,6 +75,8 @@ def board(transaction: Transaction, *, today: date, days: int = 90) -> list[Seri
 
 
 def _judge(cases: "pd.Series[int]", days: int) -> tuple[DayCount, ...]:
+    from analytics.detectors import ears
+
     results: Mapping[str, pd.DataFrame] = {
         detector.name: detector.run(cases.astype("float64"), minimum_sigma=_MINIMUM_SIGMA)
         for detector in ears.DETECTORS
@@ -84,7 +89,7 @@ def _judge(cases: "pd.Series[int]", days: int) -> tuple[DayCount, ...]:
         DayCount(
             day=day,
             cases=int(cases[day]),
-            upperbound=None if pd.isna(bounds[day]) else float(bounds[day]),
+            upperbound=None if isnan(bounds[day]) else float(bounds[day]),
             alarms=tuple(name for name, alarm in alarms.items() if alarm[day]),
         )
         for day in cases.index[-days:]

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from hie.core.db.database import Transaction
 from hie.core.ports import DailyCount
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DRAFT = """
 CREATE TEMPORARY TABLE daily_count_draft (
@@ -60,8 +61,10 @@ def keep_cases(transaction: Transaction, cases: Sequence[tuple[str, int, str, da
         transaction.connection.execute(_KEEP_CASES, columns)
 
 
-def series(transaction: Transaction, *, first: date, last: date) -> pd.DataFrame:
+def series(transaction: Transaction, *, first: date, last: date) -> "pd.DataFrame":
     """Return `condition, division, day, cases` summed over institutions; days without cases have no row."""
+    import pandas as pd
+
     rows = transaction.connection.execute(_SERIES, {"first": first, "last": last}).fetchall()
     return pd.DataFrame(rows, columns=["condition", "division", "day", "cases"])
 

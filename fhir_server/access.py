@@ -6,25 +6,42 @@ reads and writes alike.
 """
 # ruff: noqa: S608 - the text is made of selections, every value is a parameter
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from fhir_server.ports import ResourceSearch
 from fhir_server.search.sql import Sql, all_of, any_of
 from fhir_server.store.identity import TYPE_NUMBER, is_id
-from hie.core.access import Attempt, Filters, Readable
+from hie.core.access import Attempt, Filters, Readable, Requester
 from hie.core.db.database import Transaction
 from hie.core.errors import ForbiddenError, NotFoundError
 from hie.core.ports import AccessPolicy
+
+_READING: Final = frozenset({"read", "history"})
+# That a resource may be read is known for so long: what another process withdraws, this one shows until then.
+_SEEN_SECONDS: Final = 1.0
+_MOST_SEEN: Final = 65_536
+# What decides about other resources, and is to be heeded at once by the process that writes it.
+_DECIDING: Final = frozenset({"Consent", "Patient"})
 
 
 class Access:
     """Asks the policy on behalf of the requester of a transaction."""
 
-    def __init__(self, policy: AccessPolicy, search: ResourceSearch) -> None:
-        """Take the policy, and what evaluates its search parameters."""
+    def __init__(
+        self, policy: AccessPolicy, search: ResourceSearch, reserved: Collection[tuple[str, str]] = ()
+    ) -> None:
+        """Take the policy, what evaluates its search parameters, and what only the server itself changes.
+
+        `reserved` are types and ids.
+        """
         self._policy = policy
         self._search = search
+        self._reserved = frozenset(reserved)
+        self._seen: dict[tuple[str, str], dict[Requester | int, tuple[float, object]]] = {}
 
     def readable(self, transaction: Transaction, resource_type: str) -> Readable:
         """Return what the requester may read of `resource_type`."""
@@ -36,7 +53,47 @@ class Access:
 
     def decide(self, transaction: Transaction, attempt: Attempt) -> None:
         """Raise ForbiddenError unless the requester may do what it attempts."""
-        self._policy.decide(transaction.requester, attempt)
+        if (
+            (attempt.resource_type, attempt.resource_id) in self._reserved
+            and attempt.interaction not in _READING
+            and transaction.requester.kind != "system"
+        ):
+            name = f"{attempt.resource_type}/{attempt.resource_id}"
+            raise ForbiddenError(f"`{name}` is part of the server and not changed by others")
+        if attempt.interaction not in _READING:
+            if attempt.resource_type in _DECIDING:
+                self._seen.clear()
+            else:
+                self._seen.pop((attempt.resource_type or "", attempt.resource_id or ""), None)
+        self._policy.decide(
+            transaction.requester, replace(attempt, selects=partial(self._selects, transaction))
+        )
+
+    def _selects(
+        self, transaction: Transaction, resource_type: str, resource_id: str, wanted: Readable
+    ) -> bool:
+        # By its identity: to compare what policies say costs more than to ask.
+        if not is_id(resource_id) or self._is_seen(resource_type, resource_id, id(wanted)):
+            return is_id(resource_id)
+        found = self._search.selection(
+            transaction, resource_type, [("_id", resource_id)], filters=lambda _: wanted
+        )
+        rows = transaction.connection.execute(f"{found.text} LIMIT 1", found.params)
+        if rows.fetchone() is None:
+            return False
+        self._note(resource_type, resource_id, id(wanted), wanted)
+        return True
+
+    def _is_seen(self, resource_type: str, resource_id: str, who: Requester | int) -> bool:
+        found = self._seen.get((resource_type, resource_id), {}).get(who)
+        return found is not None and time.monotonic() < found[0]
+
+    def _note(self, resource_type: str, resource_id: str, who: Requester | int, kept: object) -> None:
+        """Remember that `who`, a requester or the identity of `kept`, was let pass."""
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        until = time.monotonic() + _SEEN_SECONDS
+        self._seen.setdefault((resource_type, resource_id), {})[who] = until, kept
 
     def readable_ids(self, transaction: Transaction, resource_type: str, ids: Iterable[str]) -> set[str]:
         """Return those of `ids` whose current version the requester may read; deleted ones never."""
@@ -95,7 +152,11 @@ class Access:
         search finds, the policy's `decide` says. What may not be read is answered as what never was.
         """
         resource_type, resource_id = attempt.resource_type or "", attempt.resource_id or ""
+        requester = transaction.requester
+        if self._is_seen(resource_type, resource_id, requester):
+            return
         if self.readable_ids(transaction, resource_type, (resource_id,)):
+            self._note(resource_type, resource_id, requester, None)
             return
         if is_deleted() and self.permits(transaction, attempt):
             return

@@ -7,27 +7,17 @@ is claimed by hand.
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from hashlib import blake2b
 from importlib.metadata import version
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
-from starlette.routing import Route
-
 from fhir_server.compartments.definitions import load_compartments
-from fhir_server.definitions.search_parameters import SearchParameter, SearchParameterRegistry
+from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.index.indexer import Indexer
-from fhir_server.interactions.answer import json_answer
-from fhir_server.interactions.negotiation import check_format
-from fhir_server.interactions.route import interaction
-from fhir_server.interactions.server import Server
 from fhir_server.operations.operation import Definition, Level, Operation
-from fhir_server.operations.registry import available
 from fhir_server.operations.router import NAME
 from fhir_server.subscriptions import capability as subscriptions
 from fhir_server.validation.coverage import Coverage, coverage
-from hie.core.clock import Clock, SystemClock
-from hie.core.fhir.json import JsonObject, dumps
+from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings, ValidationLevel
 
 # Name of a route -> code of https://hl7.org/fhir/R4/valueset-type-restful-interaction.html.
@@ -62,10 +52,31 @@ _CONDITIONS: Final[dict[str, JsonObject]] = {
     "conditional update": {"conditionalUpdate": True},
     "history": {"readHistory": True},
 }
+# Parameters that no SearchParameter defines, with their types in the standard's own statement of all that a
+# server can do (https://hl7.org/fhir/R4/capabilitystatement-base.html); those of `_filter` and `_total` are
+# not there (https://hl7.org/fhir/R4/search_filter.html, https://hl7.org/fhir/R4/search.html#total).
+_GENERAL: Final = {
+    "_filter": "special",
+    "_has": "composite",
+    "_list": "token",
+    "_type": "token",
+    "_sort": "token",
+    "_count": "number",
+    "_include": "token",
+    "_revinclude": "token",
+    "_summary": "token",
+    "_total": "token",
+    "_elements": "string",
+    "_contained": "token",
+    "_containedType": "token",
+}
 
 
 class Capability:
-    """The CapabilityStatement of one server; computed when it is first asked for."""
+    """The CapabilityStatement of one server; computed when it is first asked for.
+
+    `definitions` are those of its operations.
+    """
 
     def __init__(
         self,
@@ -74,37 +85,22 @@ class Capability:
         indexer: Indexer,
         *,
         operations: Iterable[Operation] = (),
-        clock: Clock | None = None,
     ) -> None:
         """Take settings, the names of the mounted routes, what indexes resources, and the operations.
 
-        The parameters are those that `indexer` knows now; `registry` is what that was.
+        The search parameters are those that `indexer` knows now.
         """
         self._settings = settings
         self._routes = frozenset(routes)
-        self._operations = [each.definition for each in operations]
-        self._started = (clock or SystemClock()).now()
-        self.registry = indexer.registry
+        self.definitions = [each.definition for each in operations]
+        self._registry = indexer.registry
         self._indexer = indexer
 
     @cached_property
     def statement(self) -> JsonObject:
-        """The resource; its date is when the process started."""
-        return {"resourceType": "CapabilityStatement", "date": self._started.isoformat(), **self._content}
-
-    @cached_property
-    def text(self) -> bytes:
-        """The resource as JSON."""
-        return dumps(self.statement)
-
-    @cached_property
-    def etag(self) -> str:
-        """The ETag; equal for servers that can do the same, whenever they started."""
-        return f'W/"{blake2b(dumps(self._content), digest_size=8).hexdigest()}"'
-
-    @cached_property
-    def _content(self) -> JsonObject:
+        """The resource, without its date."""
         return {
+            "resourceType": "CapabilityStatement",
             "name": "HIE",
             "title": "HIE FHIR repository",
             "status": "active",
@@ -140,10 +136,21 @@ class Capability:
         ]
         if codes:
             described["interaction"] = [{"code": code} for code in codes]
+        if "search-system" in self._routes:
+            described["searchParam"] = self._of_all_types()
         described |= self._operations_at(("system",), None)
         if "compartment search" in self._routes:
             described["compartment"] = [each.url for each in load_compartments().values()]
         return described
+
+    def _of_all_types(self) -> list[JsonObject]:
+        """Return the parameters of every search: those of all resources, and those that shape its result."""
+        common = [
+            {"name": each.code, "definition": each.url, "type": each.type}
+            for each in self._registry.of("Patient").values()
+            if each.code.startswith("_") and self._indexer.is_indexed(each)
+        ]
+        return [*common, *({"name": name, "type": kind} for name, kind in _GENERAL.items())]
 
     def _operations_at(self, levels: Sequence[Level], resource_type: str | None) -> JsonObject:
         """Return the operations that are there at one of `levels`."""
@@ -151,7 +158,7 @@ class Capability:
             return {}
         listed = [
             {"name": each.code, "definition": each.url, **self._said_of(each, resource_type)}
-            for each in self._operations
+            for each in self.definitions
             if any(each.serves(level, resource_type) for level in levels)
         ]
         return {"operation": listed} if listed else {}
@@ -164,7 +171,7 @@ class Capability:
 
     def _resource(self, covered: Coverage) -> JsonObject:
         resource_type = covered.resource_type
-        parameters = self.registry.of(resource_type).values()
+        parameters = self._registry.of(resource_type).values()
         supported = [each for each in parameters if self._indexer.is_indexed(each)]
         missing = [each.code for each in parameters if each.expression and each not in supported]
         documentation = f"Checked against {covered.source}."
@@ -207,31 +214,38 @@ class Capability:
         return [
             (f"{each.resource_type}:{each.code}", each)
             for covered in coverage()
-            for each in self.registry.of(covered.resource_type).values()
+            for each in self._registry.of(covered.resource_type).values()
             if each.type == "reference" and self._indexer.is_indexed(each)
         ]
 
 
-def mount(router: APIRouter, server: Server, settings: Settings) -> None:
-    """Add ``GET [base]/metadata``; mount it before the routes that take any type's name."""
-    kept: dict[SearchParameterRegistry, Capability] = {}
+def normative(statement: JsonObject) -> JsonObject:
+    """Return `statement` without the elements that R4 has on trial, and without extensions.
 
-    @interaction(router, "/metadata", name="capabilities")
-    def capabilities(request: Request) -> Response:
-        check_format(request)
-        indexer = server.look(request, server.repository.indexer)
-        capability = kept.get(indexer.registry)
-        if capability is None:
-            # Only now are all routes mounted. Stored SearchParameters make it another statement.
-            names = [route.name for route in _named(router)]
-            capability = Capability(settings, names, indexer, operations=available(server))
-            kept.clear()
-            kept[capability.registry] = capability
-        headers = {"ETag": capability.etag}
-        if request.headers.get("if-none-match") == capability.etag:
-            return Response(status_code=304, headers=headers)
-        return json_answer(request, capability.text, headers=headers)
+    Which they are stands in the definition of CapabilityStatement, as the standards status of its elements
+    (https://hl7.org/fhir/R4/capabilitystatement-definitions.html).
+    """
+    return {
+        **{name: value for name, value in statement.items() if name not in _TRIAL},
+        "rest": [
+            {
+                **{name: value for name, value in rest.items() if name not in _TRIAL_OF_REST},
+                "resource": [
+                    {name: value for name, value in each.items() if name not in _TRIAL_OF_RESOURCE}
+                    for each in rest["resource"]
+                ],
+            }
+            for rest in statement["rest"]
+        ],
+    }
 
 
-def _named(router: APIRouter) -> list[Route]:
-    return [route for route in router.routes if isinstance(route, Route)]
+_TRIAL: Final = frozenset({"useContext", "imports", "messaging", "document", "extension"})
+_TRIAL_OF_REST: Final = frozenset({"security", "extension"})
+_TRIAL_OF_RESOURCE: Final = frozenset(
+    {
+        *("supportedProfile", "versioning", "readHistory", "updateCreate", "conditionalCreate"),
+        *("conditionalRead", "conditionalUpdate", "conditionalDelete", "referencePolicy"),
+        *("searchInclude", "searchRevInclude", "extension"),
+    }
+)

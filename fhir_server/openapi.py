@@ -138,6 +138,7 @@ _QUERY: Final[Mapping[str, JsonObject]] = {
     "_count": {"type": "string", "pattern": "^[0-9]{1,6}$"},
     "_sort": {"type": "string"},
     "_total": {"type": "string", "enum": ["none", "estimate", "accurate"]},
+    "mode": {"type": "string", "enum": ["full", "normative", "terminology"]},
     "_since": {"type": "string"},
     "_at": {"type": "string"},
     "_id": {"type": "string"},
@@ -213,8 +214,7 @@ _ROUTES: Final[Mapping[str, _Route]] = {
     "transaction or batch": _Route(
         "transaction or batch", _FORMAT, ("Prefer",), "bundle", "bundle", statuses=(200, 202)
     ),
-    "capabilities": _Route("capabilities", _PART),
-    "operation definition": _Route("read of an OperationDefinition", _FORMAT),
+    "capabilities": _Route("capabilities", (*_PART, "mode"), ("If-None-Match",)),
     "operation": _Route("an operation", _FORMAT, ("Prefer",), "resource", statuses=(200, 202)),
     "graphql": _Route(
         "$graphql", ("query", "operationName", "variables"), (), "graphql", "data", errors="errors"

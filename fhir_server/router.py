@@ -5,11 +5,12 @@ Mounts one module an interaction; holds no interaction itself.
 
 from fastapi import APIRouter
 
-from fhir_server import capability
+from fhir_server import metadata
 from fhir_server.bulk import router as bulk
 from fhir_server.compartments import router as compartments
 from fhir_server.graphql import router as graphql
 from fhir_server.interactions import binary, bundle, create, delete, history, patch, read, update, vread
+from fhir_server.interactions.server import Server
 from fhir_server.jobs import router as jobs
 from fhir_server.operations import router as operations
 from fhir_server.search import router as search
@@ -33,9 +34,15 @@ def build_router(
 
     Operations that need one of the ports are there when it is given.
     """
-    server = build_server(
-        repository, database, settings, terminology=terminology, translator=translator, matcher=matcher
+    return mounted(
+        build_server(
+            repository, database, settings, terminology=terminology, translator=translator, matcher=matcher
+        )
     )
+
+
+def mounted(server: Server) -> APIRouter:
+    """Return the routes of `server`, which describes itself by them from now on."""
     router = APIRouter(prefix="/fhir", tags=["FHIR"])
     bulk.mount(router, server)
     graphql.mount(router, server)
@@ -45,7 +52,7 @@ def build_router(
     history.mount(router, server)
     binary.mount(router, server)
     read.mount(router, server)
-    capability.mount(router, server, settings)
+    metadata.mount(router, server)
     search.mount(router, server)
     for interaction in (create, update, delete, bundle, patch, vread):
         interaction.mount(router, server)

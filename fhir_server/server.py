@@ -3,6 +3,7 @@
 from fhir_server.graphql.limits import Limits
 from fhir_server.interactions.server import Server
 from fhir_server.jobs.service import Jobs
+from fhir_server.metadata import Metadata
 from fhir_server.service import Repository
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database
@@ -35,6 +36,7 @@ def build_server(
         translator=translator,
         matcher=matcher,
         jobs=Jobs(settings.base_url.rstrip("/"), settings.jobs, SystemClock()),
+        metadata=Metadata(settings),
         import_sources=settings.import_sources,
         import_body_bytes=settings.import_body_bytes,
         graphql=Limits(

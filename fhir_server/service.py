@@ -5,7 +5,7 @@ Every method works in the caller's transaction and never commits; every method a
 policy for `transaction.requester`, so that whoever reaches data by this class cannot bypass it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from fhir_server.access import Access
@@ -13,7 +13,7 @@ from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.index.date_range import DateRange
 from fhir_server.index.indexer import Indexer
 from fhir_server.ports import ResourceIndexer
-from fhir_server.search.service import Answer, SearchService
+from fhir_server.search.service import AUDIT_EVENT, Answer, SearchService
 from fhir_server.search.sql import Sql
 from fhir_server.store import read as reading
 from fhir_server.store.everything import (
@@ -26,21 +26,23 @@ from fhir_server.store.everything import (
     read_targets,
 )
 from fhir_server.store.expunge import Expunged, expunge
-from fhir_server.store.history import Feed, Window, feed
-from fhir_server.store.identity import TYPE_NUMBER
+from fhir_server.store.history import Feed, FeedCursor, Window, feed
+from fhir_server.store.identity import TYPE_NAME, TYPE_NUMBER, is_id
 from fhir_server.store.labels import labels_in_use
 from fhir_server.store.last_n import Considered, read_considered, read_kept
-from fhir_server.transaction.entry import Operation, checked, read_entries, read_operation
+from fhir_server.transaction.entry import Operation, checked, read_writes
 from fhir_server.transaction.group import Group
 from fhir_server.transaction.plan import Outcome, Rules
 from fhir_server.transaction.processor import TOPIC, TransactionProcessor
+from fhir_server.transaction.results import result_of
+from fhir_server.transaction.steps import steps_of
 from hie.core.access import Attempt, Filters
 from hie.core.clock import Clock
 from hie.core.db.database import Transaction
-from hie.core.errors import ExchangeError, InternalError, Issue, MethodNotAllowedError
+from hie.core.errors import ExchangeError, Issue
 from hie.core.fhir.json import Json, JsonObject
 from hie.core.outbox import append
-from hie.core.ports import AccessPolicy, EntryResult, SearchPage, StoredResource, TransactionResult, Validator
+from hie.core.ports import AccessPolicy, Derivation, SearchPage, StoredResource, TransactionResult, Validator
 from hie.core.settings import ValidationLevel
 
 
@@ -57,18 +59,23 @@ class Repository:
         access: AccessPolicy,
         clock: Clock,
         delete_limit: int = 1,
+        reserved: Collection[tuple[str, str]] = (),
+        max_nesting: int = 128,
+        derivations: Sequence[Derivation] = (),
     ) -> None:
         """Take the parts.
 
         `validation` says how every write is checked, `delete_limit` how many resources one
-        conditional delete may remove.
+        conditional delete may remove, `reserved` types and ids that only the server itself changes,
+        `max_nesting` how many levels of JSON a patch may leave behind, `derivations` who sees writes.
         """
         self._validator = validator
         self._validation = validation
         self._search = search
-        self._access = Access(access, search)
+        self._clock = clock
+        self._access = Access(access, search, reserved)
         self._processor = TransactionProcessor(
-            Rules(self.check, indexer, delete_limit), search, self._access, clock
+            Rules(self.check, indexer, delete_limit, max_nesting, derivations), search, self._access, clock
         )
 
     def transact(self, transaction: Transaction, bundles: Sequence[JsonObject]) -> list[TransactionResult]:
@@ -82,13 +89,13 @@ class Repository:
         groups: dict[int, Group] = {}
         for number, bundle in enumerate(bundles):
             try:
-                groups[number] = Group(self._operations(bundle))
+                groups[number] = Group(read_writes(bundle, self.check))
             except ExchangeError as error:
                 results[number] = TransactionResult((), error)
         self._search.stored_parameters.refresh(transaction.connection)
         self._processor.apply(transaction, list(groups.values()))
         for number, group in groups.items():
-            results[number] = _result(group)
+            results[number] = result_of(group)
         return [result for result in results if result is not None]
 
     def apply(
@@ -121,11 +128,16 @@ class Repository:
                 results.append(error)
         self._search.stored_parameters.refresh(transaction.connection)
         parsed = [result for result in results if isinstance(result, Group)]
+        recorded = transaction.recorded
         self._processor.apply(transaction, parsed, is_alone=is_alone)
-        return [
+        applied = [
             (result.error or list(result.outcomes)) if isinstance(result, Group) else result
             for result in results
         ]
+        if transaction.recorded == recorded:
+            for operations, made in zip(groups, applied, strict=True):
+                transaction.steps += steps_of(operations, made)
+        return applied
 
     def apply_one(self, transaction: Transaction, operation: Operation) -> Outcome:
         """Apply one operation; raises its error."""
@@ -158,8 +170,13 @@ class Repository:
 
         What the requester may not read is answered as what never was, here and in all methods below.
         """
+        chained = self._chained(transaction, resource_type, resource_id)
+        if chained is not None:
+            return chained
         self._require(transaction, "read", resource_type, resource_id)
-        return reading.read(transaction.connection, resource_type, resource_id)
+        stored = reading.read(transaction.connection, resource_type, resource_id)
+        transaction.saw(((resource_type, resource_id),))
+        return stored
 
     def vread(
         self, transaction: Transaction, resource_type: str, resource_id: str, version: int
@@ -168,8 +185,13 @@ class Repository:
 
         Whether a version may be read is decided on the current one.
         """
+        chained = self._chained(transaction, resource_type, resource_id)
+        if chained is not None and version == chained.version:
+            return chained
         self._require(transaction, "read", resource_type, resource_id)
-        return reading.vread(transaction.connection, resource_type, resource_id, version)
+        stored = reading.vread(transaction.connection, resource_type, resource_id, version)
+        transaction.saw(((resource_type, resource_id),))
+        return stored
 
     def history(
         self,
@@ -187,9 +209,11 @@ class Repository:
         Whether they may be read is decided on the current one.
         """
         self._require(transaction, "history", resource_type, resource_id)
-        return reading.history(
+        page = reading.history(
             transaction.connection, resource_type, resource_id, count=count, since=since, at=at, before=before
         )
+        transaction.saw(((resource_type, resource_id),))
+        return page
 
     def feed(
         self,
@@ -198,20 +222,29 @@ class Repository:
         window: Window,
         *,
         count: int,
-        before: int | None = None,
+        behind: FeedCursor | None = None,
     ) -> Feed:
         """Return versions of all resources of `resource_types`, newest first; fewer than `count` at times.
 
         Versions of a deleted resource are shown where everything is, else where the policy decides so.
         """
         readable = self._access.predicate(transaction, resource_types, "r", deleted_too=True)
-        page = feed(transaction.connection, resource_types, window, readable, count=count, before=before)
+        page = feed(
+            transaction.connection,
+            resource_types,
+            window,
+            readable,
+            count=count,
+            now=self._clock.now(),
+            behind=behind,
+        )
         shown = [
             (entry, is_deleted)
             for entry, is_deleted in zip(page.entries, page.deleted, strict=True)
             if not is_deleted or self._shows_deleted(transaction, entry.resource)
         ]
-        return Feed([each for each, _ in shown], [each for _, each in shown], page.next_before)
+        transaction.saw([(each.resource.type, each.resource.id) for each, _ in shown])
+        return Feed([each for each, _ in shown], [each for _, each in shown], page.following)
 
     def search(
         self, transaction: Transaction, resource_type: str, parameters: Sequence[tuple[str, str]]
@@ -233,9 +266,14 @@ class Repository:
         `within` narrows the matches, and not what comes along, to those of a compartment.
         """
         filters = self._access.filters(transaction)
-        return self._search.answer(
+        trail = transaction.trail
+        if trail is not None:
+            trail.parameters = trail.parameters or parameters
+        found = self._search.answer(
             transaction, resource_type, parameters, is_lenient=is_lenient, filters=filters, within=within
         )
+        transaction.saw([(each.resource.type, each.resource.id) for each in found.page.entries])
+        return found
 
     def selection(
         self, transaction: Transaction, resource_type: str, parameters: Sequence[tuple[str, str]]
@@ -255,6 +293,15 @@ class Repository:
     def decide(self, transaction: Transaction, attempt: Attempt) -> None:
         """Raise ForbiddenError unless the requester may do what it attempts."""
         self._access.decide(transaction, attempt)
+
+    def _chained(
+        self, transaction: Transaction, resource_type: str, resource_id: str
+    ) -> StoredResource | None:
+        """Return the AuditEvent of a record of the audit trail, which is no resource of the store."""
+        if resource_type != AUDIT_EVENT or not is_id(resource_id):
+            return None
+        found = self.answer(transaction, resource_type, [("_id", resource_id)]).page.entries
+        return found[0].resource if found else None
 
     def _require(
         self, transaction: Transaction, interaction: str, resource_type: str, resource_id: str
@@ -277,7 +324,9 @@ class Repository:
     ) -> tuple[list[Member], bool]:
         """Return at most `count` resources of compartments from `start` on, and whether there are more."""
         readable = self.readable_rows(transaction, wanted.types, "r")
-        return read_members(transaction.connection, wanted, readable, start, count)
+        members, has_more = read_members(transaction.connection, wanted, readable, start, count)
+        transaction.saw([(TYPE_NAME[each.type], each.id) for each in members if each.is_shown])
+        return members, has_more
 
     def supporting(
         self, transaction: Transaction, targets: Sequence[tuple[str, str]], wanted: Supporting
@@ -285,7 +334,9 @@ class Repository:
         """Return the current resources among `targets`, types and ids, that may come along with members."""
         types = sorted({resource_type for resource_type, _ in targets})
         readable = self.readable_rows(transaction, types, "r")
-        return read_referenced(transaction.connection, targets, wanted, readable)
+        found = read_referenced(transaction.connection, targets, wanted, readable)
+        transaction.saw([(each.type, each.id) for each in found])
+        return found
 
     def targets(
         self, transaction: Transaction, resource_type: str, resource_id: str, target_type: str
@@ -303,12 +354,18 @@ class Repository:
 
     def kept(self, transaction: Transaction, rids: Sequence[int]) -> list[StoredResource]:
         """Return the current Observations of `considered` with these `rids`, in that order."""
-        return read_kept(transaction.connection, rids, self.readable_rows(transaction, ("Observation",), "r"))
+        readable = self.readable_rows(transaction, ("Observation",), "r")
+        kept = read_kept(transaction.connection, rids, readable)
+        transaction.saw([(each.type, each.id) for each in kept])
+        return kept
 
     def read_all(self, transaction: Transaction, targets: Sequence[tuple[str, str]]) -> list[StoredResource]:
         """Return the current resources among `targets`, types and ids, in that order."""
         types = sorted({resource_type for resource_type, _ in targets})
-        return reading.read_all(transaction.connection, targets, self.readable_rows(transaction, types, "r"))
+        readable = self.readable_rows(transaction, types, "r")
+        found = reading.read_all(transaction.connection, targets, readable)
+        transaction.saw([(each.type, each.id) for each in found])
+        return found
 
     def expunge(self, transaction: Transaction, wanted: Expunged) -> int:
         """Remove versions and resources physically; return how many versions are gone.
@@ -331,19 +388,6 @@ class Repository:
         types = R4_RESOURCE_TYPES if resource_type is None else (resource_type,)
         return labels_in_use(transaction.connection, types, self.readable_rows(transaction, types, "r"))
 
-    def _operations(self, bundle: JsonObject) -> list[Operation]:
-        operations = [
-            read_operation(entry, position, self.check)
-            for position, entry in enumerate(read_entries(bundle, ("transaction",)))
-        ]
-        for operation in operations:
-            if not operation.is_write:
-                raise MethodNotAllowedError(
-                    f"The {operation.method} of `{operation.url}` is answered over HTTP only",
-                    expression=operation.at("request.method"),
-                )
-        return operations
-
 
 def _attempt(transaction: Transaction, interaction: str, resource_type: str, resource_id: str) -> Attempt:
     connection = transaction.connection
@@ -352,17 +396,4 @@ def _attempt(transaction: Transaction, interaction: str, resource_type: str, res
         resource_type,
         resource_id,
         read_stored=lambda: reading.last_content(connection, resource_type, resource_id),
-    )
-
-
-def _result(group: Group) -> TransactionResult:
-    if group.error is not None:
-        return TransactionResult((), group.error)
-    if len(group.outcomes) != len(group.operations):
-        return TransactionResult((), InternalError("The Bundle was not applied"))
-    return TransactionResult(
-        tuple(
-            EntryResult(outcome.status, outcome.type, outcome.id, outcome.version, outcome.is_changed)
-            for outcome in group.outcomes
-        )
     )

@@ -314,10 +314,13 @@ Index(
     postgresql_where=ix_composite.c.norm.is_not(None),
 )
 
-# Empty where full-text search is off (Settings.full_text).
+# Behind the others: the worker writes it (`fhir_server.full_text`), where full text is on.
 ix_text = _index_table("ix_text", Column("words", TSVECTOR, nullable=False))
-# Without the list of pending entries, which makes single searches and writes wait for its clean-up.
-Index("ix_text_words", ix_text.c.words, postgresql_using="gin", postgresql_with={"fastupdate": "off"})
+# The list of pending entries (kB) makes a row cost 42 microseconds and not 100, and no writer cleans it up;
+# every search reads it, so it is short.
+Index(
+    "ix_text_words", ix_text.c.words, postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 512}
+)
 
 INDEX_TABLES: Final[tuple[Table, ...]] = (
     ix_token,
@@ -330,6 +333,32 @@ INDEX_TABLES: Final[tuple[Table, ...]] = (
     ix_composite,
     ix_text,
 )
+
+# What contained resources there are; their values stand in the index tables (`fhir_server.index.contained`).
+contained = Table(
+    "contained",
+    _METADATA,
+    Column(
+        "rid",
+        BigInteger,
+        nullable=False,
+        comment="its rid and seq in the index tables, of negative param",
+    ),
+    Column("container", BigInteger, nullable=False, comment="resource.rid"),
+    Column("container_type", SmallInteger, nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("id", Text(collation="C")),
+    Column(
+        "key_hash",
+        BigInteger,
+        nullable=False,
+        comment='hash64 of "#id", which references of its container carry',
+    ),
+)
+# Not unique: rows that take the place of their like are written by one statement, in no order.
+Index("contained_rid", contained.c.rid)
+Index("contained_container", contained.c.container)
+Index("contained_type", contained.c.type, contained.c.container_type, contained.c.rid)
 
 # Which definitions of SearchParameter resources the whole index holds; one that is not here waits for
 # `$reindex` (https://hl7.org/fhir/R4/searchparameter.html).

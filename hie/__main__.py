@@ -5,7 +5,26 @@ from typing import Final
 
 import typer
 
-from hie.commands import convert, gateway, load, migrate, send, serve, settings, simulate, up, worker
+from hie.commands import (
+    account,
+    audit,
+    backup,
+    client,
+    convert,
+    encryption,
+    gateway,
+    keys,
+    load,
+    migrate,
+    restore,
+    send,
+    serve,
+    settings,
+    simulate,
+    token,
+    up,
+    worker,
+)
 from hie.explain import explain
 from hie.processes import follow_parent
 
@@ -15,8 +34,15 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     help="Regional health information exchange: HL7 v2 in, FHIR R4 out, one record for a city.",
 )
-for module in (up, serve, gateway, worker, migrate, settings, convert, send, load, simulate):
+for module in (
+    *(up, serve, gateway, worker, migrate, settings, convert, send, load, simulate),
+    *(account, client, token, keys, restore),
+):
     app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.run)
+
+app.add_typer(audit.app, name="audit")
+app.add_typer(backup.app, name="backup")
+app.add_typer(encryption.app, name="encryption")
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ look into the outbox, so a lost broker or message loses nothing. Without
 `HIE_BROKER_URL` the queue is two tables of the exchange's own database
 (docs/adr/0003-broker.md has the measurement).
 
-Jobs (`fhir_server.jobs`) may take minutes and a whole core, so they are worked in a
-process of their own, which the worker starts, starts again and takes with it when it ends.
+Jobs (`fhir_server.jobs`) may take minutes and a whole core, and so may the words of what is written
+(`fhir_server.full_text`); each is worked in a process of its own, which the worker starts, starts again
+and takes with it when it ends.
 """
 
 import logging
@@ -14,6 +15,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import nullcontext
 from typing import Final
 
 from celery import Celery
@@ -25,7 +27,9 @@ from sqlalchemy.engine import make_url
 from fhir_server.subscriptions.notifier import Notifying
 from hie import wiring
 from hie.core import outbox
+from hie.core.audit.chaining import Chaining
 from hie.core.errors import UnavailableError
+from hie.core.garbage import settle
 from hie.core.settings import Settings
 from hie.processes import Child, follow_parent, lead
 
@@ -35,6 +39,7 @@ _ROUND_ROWS: Final = 200
 # So long without a round, though the database answers, and the worker begins anew: after the database
 # was away, the clock of kombu's SQLAlchemy transport keeps a channel that is dead for good.
 _SILENCE_SECONDS: Final = 40.0
+_WORDS_NICENESS: Final = 10
 
 _log = logging.getLogger("hie.worker")
 
@@ -93,12 +98,16 @@ def broker_url(settings: Settings, database_url: str) -> str:
 
 
 def work(settings: Settings) -> None:
-    """Run worker and clock in this process, notifications in its threads, jobs in a child, until SIGTERM."""
+    """Run worker and clock in this process, notifications in its threads, all else apart, until SIGTERM."""
     settings.var_dir.mkdir(parents=True, exist_ok=True)
+    # Until Celery has its own handler: what was begun is ended in order.
+    signal.signal(signal.SIGTERM, _leave)
     with (
         wiring.build(settings) as exchange,
-        _Jobs(),
+        _Apart("jobs", "--jobs"),
+        _Apart("words", "--words") if settings.full_text else nullcontext(),
         Notifying(exchange.notifier(), settings.subscription_threads),
+        Chaining(exchange.auditing),
     ):
         pulse = Pulse(exchange)
         app = create(settings, exchange, pulse)
@@ -119,6 +128,10 @@ def work(settings: Settings) -> None:
                 "--without-heartbeat",
             ]
         )
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 @beat_embedded_init.connect  # type: ignore[untyped-decorator] # celery carries no types
@@ -184,13 +197,32 @@ def work_jobs(settings: Settings) -> None:
             thread.join()
 
 
-class _Jobs:
-    """The child process that works jobs; started again when it dies."""
+def work_words(settings: Settings) -> None:
+    """Index words in this process until SIGTERM or SIGINT, where full text is on."""
+    # Nobody waits for it: searches look at what is not indexed yet.
+    os.nice(_WORDS_NICENESS)
+    with wiring.build(settings) as exchange:
+        indexer = exchange.words_indexer()
+        if indexer is None:
+            _log.warning("full text is off (HIE_FULL_TEXT): no words are indexed")
+            return
 
-    def __init__(self) -> None:
-        self._child = Child("jobs", ("worker", "--jobs"))
+        def stop(_number: int, _frame: object) -> None:
+            indexer.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        settle()
+        indexer.run()
+
+
+class _Apart:
+    """A child process that does part of the worker's work; started again when it dies."""
+
+    def __init__(self, name: str, option: str) -> None:
+        self._child = Child(name, ("worker", option))
         self._ended = threading.Event()
-        self._watch = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._watch = threading.Thread(target=self._run, name=name, daemon=True)
 
     def _run(self) -> None:
         # The kernel ends the child with the thread that started it (prctl(2), PR_SET_PDEATHSIG),
@@ -199,7 +231,9 @@ class _Jobs:
         while not self._ended.wait(_ROUND_SECONDS):
             if self._child.process is not None and self._child.process.poll() is not None:
                 _log.warning(
-                    "the process of jobs ended (%s) and is started again", self._child.process.returncode
+                    "the process of %s ended (%s) and is started again",
+                    self._child.name,
+                    self._child.process.returncode,
                 )
                 self._child.start()
         if self._child.process is not None:

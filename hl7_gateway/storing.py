@@ -8,6 +8,7 @@ from hie.core.fhir.json import JsonObject
 from hie.core.ports import ResourceStore, TransactionResult
 from hl7_gateway import journal
 from hl7_gateway.journal import Entry, Found, Identity
+from hl7_gateway.recording import record_of
 from hl7_gateway.tables import MessageState
 from hl7_gateway.work import Work, leaders, timed
 
@@ -72,9 +73,11 @@ class Storing:
             if known.id is not None and known.state is MessageState.STORED:
                 work.conclude(None, is_resent=True)
                 resends[known.id] = 1 + times
+                transaction.record(record_of(work, None))
                 continue
             stage, error = self._failure(work, known, result)
             work.conclude(error, is_resent=known.id is not None)
+            transaction.record(record_of(work, result))
             entries.append(_entry(work, known, stage, result, times))
         journal.count_resends(transaction, resends)
         journal.write(transaction, entries)

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "full" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def audit_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the local logs of the audit trail out of `var`, where a worker would take them for its own."""
+    os.environ.setdefault("HIE_AUDIT_FOLDER", str(tmp_path_factory.mktemp("audit")))
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +78,13 @@ def template(server_url: str) -> str:
 @pytest.fixture
 def database_url(server_url: str, template: str) -> Iterator[str]:
     """The URL of a fresh database with the current schema, dropped after the test."""
+    with fresh_database(server_url, template) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server_url: str, template: str) -> Iterator[str]:
+    """Make a database like `template`, give its URL, and drop it in the end."""
     name = "hie_test_" + uuid.uuid4().hex
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(

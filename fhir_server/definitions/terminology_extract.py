@@ -14,7 +14,7 @@ LOINC, DICOM, ICD-10 and so on) are among these: no code of theirs is kept.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,11 +168,12 @@ def bindings(structures: Iterable[JsonObject]) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def value_set_table(known: Terminology) -> JsonObject:
-    """Return `systems` (codes of whole code systems), `parents` and `sets`.
+def value_set_table(known: Terminology, required: Collection[str]) -> JsonObject:
+    """Return `systems` (codes of whole code systems), `parents`, `sets` and `unlisted`.
 
     `parents` has the codes right above a code, by system, where there are any; `sets` the codes of
-    each value set by system, true for all of it.
+    each value set by system, true for all of it; `unlisted` the system of each of
+    the `required` value sets that selects from one alone and whose codes are not listed here.
     """
     whole = {
         url: system for url, system in sorted(known.systems.items()) if system.is_whole and _is_free(url)
@@ -196,7 +197,20 @@ def value_set_table(known: Terminology) -> JsonObject:
         if is_open:
             entry["open"] = True
         sets[url] = entry
-    return {"systems": systems, "parents": {url: each for url, each in parents.items() if each}, "sets": sets}
+    named = {url: _only_system(url, known) for url in sorted(required) if url not in sets}
+    return {
+        "systems": systems,
+        "parents": {url: each for url, each in parents.items() if each},
+        "sets": sets,
+        "unlisted": {url: system for url, system in named.items() if system},
+    }
+
+
+def _only_system(url: str, known: Terminology) -> str | None:
+    """Return the one system that all includes of a value set name, None where there is none."""
+    include = known.value_sets.get(url, {}).get("compose", {}).get("include", ())
+    systems = {part.get("system") for part in include}
+    return systems.pop() if len(systems) == 1 else None
 
 
 def _resources(bundles: Iterable[Path]) -> Iterator[JsonObject]:
@@ -227,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bound = bindings(_resources(folder / name for name in _STRUCTURES))
     (here / "bindings.json").write_bytes(one_line_each({**head, "bindings": bound}))
     known = read_terminology(folder / name for name in _TERMINOLOGY)
-    (here / "value_sets.json").write_bytes(one_line_each({**head, **value_set_table(known)}))
+    required = {url for strength, url in bound.values() if strength == "required"}
+    (here / "value_sets.json").write_bytes(one_line_each({**head, **value_set_table(known, required)}))
 
 
 if __name__ == "__main__":

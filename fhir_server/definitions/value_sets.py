@@ -49,6 +49,19 @@ def value_set(canonical: str) -> ValueSet | None:
     return ValueSet(url, codes, is_open=entry.get("open", False))
 
 
+def system_of_all(canonical: str) -> str | None:
+    """Return the system that every code of a value set is of, any version of it; None where it has several.
+
+    Known also where the codes cannot be listed: MIME types, currencies.
+    """
+    url = canonical.partition("|")[0]
+    entry = _table()["sets"].get(url)
+    if entry is None:
+        unlisted: str | None = _table()["unlisted"].get(url)
+        return unlisted
+    return next(iter(entry["codes"])) if len(entry["codes"]) == 1 and not entry.get("open") else None
+
+
 @dataclass(frozen=True, slots=True)
 class CodeSystem:
     """Every code of a code system, and the codes right above each that has any."""

@@ -10,7 +10,7 @@ from fhir_server.graphql.service import Request
 from fhir_server.interactions.negotiation import read_parameters
 from fhir_server.interactions.server import Server
 from hie.core.errors import MissingParameterError, RequestError, UnsupportedMediaTypeError
-from hie.core.fhir.json import Json, loads
+from hie.core.fhir.json import Json
 from hie.core.web.media_types import check_charset, split
 
 _DOCUMENT: Final = "application/graphql"
@@ -18,7 +18,7 @@ _JSON: Final = frozenset({"application/json", "application/fhir+json", "applicat
 _FIRST: Final = 80
 
 
-def read_query(query: str) -> Request:
+def read_query(query: str, server: Server) -> Request:
     """Return the request in the query of a URL; raises MissingParameterError, RequestError."""
     given = dict(read_parameters(query))
     text = given.get("variables")
@@ -26,7 +26,7 @@ def read_query(query: str) -> Request:
         {
             "query": given.get("query"),
             "operationName": given.get("operationName"),
-            "variables": loads(text, has_unique_names=False) if text else None,
+            "variables": server.read_json(text.encode()) if text else None,
         }
     )
 
@@ -38,7 +38,7 @@ def read_request(query: str, content_type: str, body: bytes, server: Server) -> 
     """
     media_type, parameters = split(content_type)
     if not body:
-        return read_query(query)
+        return read_query(query, server)
     check_charset(parameters)
     if media_type == _DOCUMENT:
         beside = dict(read_parameters(query))
@@ -47,7 +47,7 @@ def read_request(query: str, content_type: str, body: bytes, server: Server) -> 
             {
                 "query": _decoded(body),
                 "operationName": beside.get("operationName"),
-                "variables": loads(text, has_unique_names=False) if text else None,
+                "variables": server.read_json(text.encode()) if text else None,
             }
         )
     if media_type not in _JSON:

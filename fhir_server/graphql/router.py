@@ -22,6 +22,8 @@ from hie.core.fhir.json import JsonObject, dumps
 _NAME: Final = "graphql"
 _METHODS: Final = ["GET", "HEAD", "POST"]
 _MEDIA_TYPE: Final = "application/json"
+# RFC 9110, 15.5.6
+_ONLY_POST: Final = {"Allow": "POST"}
 
 
 def mount(router: APIRouter, server: Server) -> None:
@@ -57,12 +59,13 @@ def mount(router: APIRouter, server: Server) -> None:
             is_post = request.method == "POST"
             content_type = request.headers.get("content-type", "")
             query = request.url.query
-            asked = read_request(query, content_type, given, server) if is_post else read_query(query)
+            asked = read_request(query, content_type, given, server) if is_post else read_query(query, server)
 
             def work(transaction: Transaction) -> JsonObject:
                 return service.answer(asked, server, transaction, instance=instance, may_write=is_post)
 
             result = server.run(request, work)
         except ExchangeError as error:
-            return Response(dumps(service.errors(error)), error.status, media_type=_MEDIA_TYPE)
+            headers = _ONLY_POST if error.status == HTTPStatus.METHOD_NOT_ALLOWED else None
+            return Response(dumps(service.errors(error)), error.status, headers, media_type=_MEDIA_TYPE)
         return Response(dumps(result), HTTPStatus.OK, media_type=_MEDIA_TYPE)

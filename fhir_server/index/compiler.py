@@ -10,8 +10,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from fhir_server.definitions.search_parameters import ElementTypes, SearchParameter, SearchParamType
-from fhir_server.index import dates, positions, quantities, references, strings, tokens, uris, words
+from fhir_server.definitions import elements
+from fhir_server.definitions.search_parameters import SearchParameter, SearchParamType
+from fhir_server.index import (
+    dates,
+    phonetics,
+    positions,
+    quantities,
+    references,
+    strings,
+    tokens,
+    uris,
+    words,
+)
 from fhir_server.index.composites import (
     COMPONENT_PARAM,
     Component,
@@ -67,7 +78,6 @@ class TypeCompiler:
         self,
         resource_type: str,
         parameters: Mapping[str, SearchParameter],
-        elements: ElementTypes,
         base_url: str,
         zone: ZoneInfo,
         *,
@@ -77,7 +87,6 @@ class TypeCompiler:
         """Take the type's parameters by code, of which those in `without` get no rows of their own."""
         self.root = Node()
         self.refused: dict[tuple[str, str], str] = {}
-        self._elements = elements
         self._base_url = base_url
         self._zone = zone
         self._has_full_text = has_full_text
@@ -88,7 +97,7 @@ class TypeCompiler:
                 if parameter.type == "composite":
                     self._add_composite(parameter, resource_type)
                 elif parameter.code in words.NAMES:
-                    self._add_text(parameter)
+                    self._refuse_text()
                 else:
                     self._add(parameter, resource_type)
             except ExpressionError as error:
@@ -98,16 +107,14 @@ class TypeCompiler:
             if emit is not None:
                 place.open().emits.append(emit)
 
-    def _add_text(self, parameter: SearchParameter) -> None:
+    def _refuse_text(self) -> None:
+        """Say why there is no full text, or nothing: its words are indexed apart (`Indexer.words`)."""
         if not self._has_full_text:
             raise ExpressionError("full-text search is off (setting `full_text`)")
-        self.root.emits.append(words.text_emit(parameter.code, parameter.number))
 
     def _add(self, parameter: SearchParameter, resource_type: str) -> None:
         if not parameter.expression:
             raise ExpressionError("has no expression")
-        if parameter.code == "phonetic":
-            raise ExpressionError("needs a phonetic algorithm")
         if parameter.is_stored and not is_path(parameter.expression, resource_type):
             self._add_expression(parameter)
             return
@@ -120,7 +127,7 @@ class TypeCompiler:
                 continue
             for place in self._follow(start, path, parameter.expression):
                 if self._emit(place, [parameter]) is not None:
-                    system = self._elements.system_of(place.path) or ""
+                    system = elements.system_of(place.path) or ""
                     key = (id(place.open()), parameter.type, place.kind, system)
                     self._leaves.setdefault(key, (place, []))[1].append(parameter)
                     is_found = True
@@ -197,7 +204,7 @@ class TypeCompiler:
         if not isinstance(last, Child) or parameter.type != "token":
             raise ExpressionError(f"`{parameter.expression}` does not end in an element")
         for place in self._follow(start, tuple(before), parameter.expression):
-            keys = tuple(key for key, _ in self._elements.children(place.kind, last.name))
+            keys = tuple(key for key, _ in elements.children(place.kind, last.name))
             place.open().emits.append(_presence_emit(keys, parameter.number))
 
     def _follow(self, start: _Place, path: Path, expression: str) -> list[_Place]:
@@ -217,10 +224,11 @@ class TypeCompiler:
         return places
 
     def _children(self, place: _Place, name: str) -> list[_Place]:
-        return [
-            _Place(place.open(), key, None, kind, f"{place.kind}.{name}")
-            for key, kind in self._elements.children(place.kind, name)
-        ]
+        found = elements.children(place.kind, name)
+        if not found:
+            # Published definitions (US Core) name a choice as JSON does: `valueDateTime`.
+            found = elements.choice(place.kind, name)
+        return [_Place(place.open(), key, None, kind, f"{place.kind}.{name}") for key, kind in found]
 
     def _guard(self, place: _Place, step: object) -> _Place:
         predicate: Predicate
@@ -252,7 +260,7 @@ class TypeCompiler:
         return make(place, group)
 
     def _token_emit(self, place: _Place, group: list[SearchParameter]) -> Emit | None:
-        read = tokens.tokens_of(place.kind, self._elements.system_of(place.path))
+        read = tokens.tokens_of(place.kind, elements.system_of(place.path))
         if read is None:
             return None
         plain = tokens.token_emit(read, _numbers(group))
@@ -290,8 +298,11 @@ class TypeCompiler:
         texts = strings.texts_of(place.kind)
         if texts is None:
             return None
-        windows = (strings.window_param(each.resource_type, each.code) for each in group)
-        return strings.string_emit(texts, tuple(zip(_numbers(group), windows, strict=True)))
+        heard = [each for each in group if each.code == phonetics.CODE]
+        written = [each for each in group if each.code != phonetics.CODE]
+        windows = (strings.window_param(each.resource_type, each.code) for each in written)
+        plain = strings.string_emit(texts, tuple(zip(_numbers(written), windows, strict=True)))
+        return _both(plain, phonetics.phonetic_emit(texts, _numbers(heard))) if heard else plain
 
     def _date_emit(self, place: _Place, group: list[SearchParameter]) -> Emit | None:
         spans = dates.spans_of(place.kind)
@@ -339,7 +350,7 @@ def _both(first: Emit, second: Emit) -> Emit:
 
 
 def _child_equals(name: str, literal: str) -> Predicate:
-    def predicate(value: Json) -> bool:
+    def predicate(value: Json, rows: IndexRows) -> bool:  # noqa: ARG001 - as predicates are called
         return type(value) is dict and bool(value.get(name) == literal)
 
     return predicate

@@ -4,21 +4,22 @@ Trees are compiled when their type is first met and kept. Indexing reads the
 resource only: references are not resolved, nothing is written here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.definitions.search_parameters import (
-    ElementTypes,
     SearchParameter,
     SearchParameterRegistry,
-    load_element_types,
     load_registry,
+    type_number,
 )
 from fhir_server.index.compiler import TypeCompiler
+from fhir_server.index.contained import MOST_CONTAINED, set_apart
 from fhir_server.index.parts import parts_of_type
-from fhir_server.index.rows import COLUMNS, IndexRows
+from fhir_server.index.rows import COLUMNS, ContainedRows, IndexRows, TextRow
 from fhir_server.index.walker import walk
+from fhir_server.index.words import NAMES, vector, words_in
 from hie.core.fhir.json import JsonObject
 
 # Answered by columns of `resource`, not by index rows.
@@ -34,18 +35,18 @@ class Indexer:
         zone: ZoneInfo,
         *,
         registry: SearchParameterRegistry | None = None,
-        elements: ElementTypes | None = None,
         has_full_text: bool = False,
     ) -> None:
         """Take the server's own base URL and the zone of dates without offset; R4's registries by default.
 
-        With `has_full_text` narratives and all other texts are indexed for `_text` and `_content`.
+        With `has_full_text` resources can be found by `_text` and `_content`.
         """
         self._has_full_text = has_full_text
         self._base_url = base_url.rstrip("/")
         self._zone = zone
         self._compiled = _Compiled(registry or load_registry())
-        self._elements = elements or load_element_types()
+        self.contained_types: set[int] = set()
+        """The numbers of the types of which contained resources are known to be stored; it only grows."""
 
     @property
     def registry(self) -> SearchParameterRegistry:
@@ -66,12 +67,23 @@ class Indexer:
         self._compiled = after
 
     def index(self, resource: JsonObject) -> IndexRows:
-        """Return the rows of `resource`; none for a type that is not of R4.
+        """Return the rows of `resource` but for those of words; none for a type that is not of R4.
 
         Elements that are not of their type give no row and raise nothing: what
         is valid is for the validator to say.
         """
-        rows = IndexRows()
+        if "contained" not in resource:
+            rows = IndexRows()
+            self._index(resource, rows)
+            return rows
+        inside = _contained(resource)
+        local = {each["id"]: each["resourceType"] for _, each in inside if type(each.get("id")) is str}
+        rows = IndexRows(local=local)
+        self._index(resource, rows)
+        rows.contained = self._contained(resource, inside, local)
+        return rows
+
+    def _index(self, resource: JsonObject, rows: IndexRows) -> None:
         resource_type = resource.get("resourceType")
         if isinstance(resource_type, str):
             walk(self._tree(resource_type).root, resource, rows)
@@ -79,7 +91,41 @@ class Indexer:
             table = getattr(rows, name)
             if len(table) > 1:
                 setattr(rows, name, list(dict.fromkeys(table)))
-        return rows
+
+    def _contained(
+        self, resource: JsonObject, inside: Sequence[tuple[int, JsonObject]], local: Mapping[str, str]
+    ) -> list[ContainedRows]:
+        """Return the rows of `inside`, what `resource` contains, as `_contained` gives it."""
+        kind = str(resource.get("resourceType"))
+        container, path = type_number(kind), f"{kind}/{resource.get('id')}"
+        if container is None:
+            return []
+        found: list[ContainedRows] = []
+        for position, each in inside:
+            rows = IndexRows(path, {**local, "": kind})
+            self._index(each, rows)
+            set_apart(rows)
+            identifier = each.get("id")
+            # PostgreSQL's text holds no U+0000
+            known = identifier.replace("\0", "") if type(identifier) is str else None
+            number = type_number(each["resourceType"])
+            assert number is not None  # noqa: S101 - `_contained` gives no others
+            found.append(ContainedRows(position, container, number, known, rows))
+        self.contained_types.update(each.type for each in found)
+        return found
+
+    def words(self, resource: JsonObject) -> list[TextRow]:
+        """Return the rows of `resource` for `_text` and `_content`; none where full text is off."""
+        resource_type = resource.get("resourceType")
+        if not self._has_full_text or not isinstance(resource_type, str):
+            return []
+        parameters = self.registry.of(resource_type)
+        return [
+            (number, vector(number, words))
+            for code in NAMES
+            if code in parameters and (words := words_in(code, resource))
+            for number in (parameters[code].number,)
+        ]
 
     def not_indexed(self) -> Mapping[tuple[str, str], str]:
         """Return (type, code) -> reason of every search parameter that gives no rows, over all types."""
@@ -100,6 +146,12 @@ class Indexer:
         if not parameter.is_active:
             return "it is registered and waits for $reindex"
         tree = self._tree(parameter.resource_type)
+        return tree.refused.get((parameter.resource_type, parameter.code))
+
+    def refusal_of_definition(self, parameter: SearchParameter) -> str | None:
+        """Return why nothing could ever be found by `parameter`, registered or not; None where it can."""
+        alone = {parameter.code: parameter}
+        tree = TypeCompiler(parameter.resource_type, alone, self._base_url, self._zone)
         return tree.refused.get((parameter.resource_type, parameter.code))
 
     def parts_of(self, parameter: SearchParameter) -> tuple[SearchParameter, ...]:
@@ -126,7 +178,6 @@ class Indexer:
             tree = TypeCompiler(
                 resource_type,
                 parameters,
-                self._elements,
                 self._base_url,
                 self._zone,
                 has_full_text=self._has_full_text,
@@ -134,6 +185,21 @@ class Indexer:
             )
             compiled.trees[resource_type] = tree
         return tree
+
+
+def _contained(resource: JsonObject) -> list[tuple[int, JsonObject]]:
+    """Return the resources of R4's types that `resource` contains, with their positions.
+
+    A contained resource contains none itself (dom-2).
+    """
+    given = resource["contained"]
+    return [
+        (position, each)
+        for position, each in enumerate(given[:MOST_CONTAINED] if type(given) is list else ())
+        if type(each) is dict
+        and type(each.get("resourceType")) is str
+        and type_number(each["resourceType"]) is not None
+    ]
 
 
 class _Compiled:

@@ -14,13 +14,22 @@ from typing import Final
 LONGEST: Final = 200
 
 
-@lru_cache(maxsize=16_384)
 def normal_form(text: str) -> str:
     """Return `text` in the form that `ix_string.norm` holds, not cut.
 
     >>> normal_form("  Zoë   MÜLLER ")
     'zoe muller'
     """
+    # What is longer seldom comes again, and thousands of narratives are not to be kept in memory.
+    return _remembered(text) if len(text) <= LONGEST else _normal_form(text)
+
+
+@lru_cache(maxsize=16_384)
+def _remembered(text: str) -> str:
+    return _normal_form(text)
+
+
+def _normal_form(text: str) -> str:
     if text.isascii():
         return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", text).casefold()

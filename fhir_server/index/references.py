@@ -2,8 +2,9 @@
 
 A resource of this server stands as "Type/id" however it was written; other
 URLs as written; a canonical with and without its version
-(https://hl7.org/fhir/R4/search.html#reference). References into the resource
-itself (``#p1``) are no links between resources and lead nowhere.
+(https://hl7.org/fhir/R4/search.html#reference). References to contained resources
+(``#p1``) stand as written too: no search for a reference finds them, but chains lead on
+into what is contained. From there ``#`` alone leads to the container.
 """
 
 import re
@@ -11,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from fhir_server.definitions.search_parameters import type_number
+from fhir_server.index.contained import local_key
 from fhir_server.index.hashing import NO_CODE, hash64
 from fhir_server.index.rows import IndexRows
 from fhir_server.index.tokens import token_emit, tokens_of
@@ -19,7 +21,7 @@ from hie.core.fhir.json import Json
 
 Target = tuple[int, int | None]
 
-# A reference is there, but it leads to no resource: inside the resource itself, or no URL at all.
+# A reference is there, but it leads to no resource: it has no URL at all, or criteria for one.
 _NOWHERE: Final[Target] = (NO_CODE, None)
 # Type/id, with or without /_history/version (https://hl7.org/fhir/R4/references.html#literal).
 _RELATIVE: Final = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
@@ -64,13 +66,22 @@ def reference_emit(params: tuple[int, ...], identifier_params: tuple[int, ...], 
         if type(value) is not dict:
             return
         literal = value.get("reference")
-        target = (target_of(literal, base_url) if type(literal) is str else None) or _NOWHERE
+        target = (_target(literal, base_url, rows.container) if type(literal) is str else None) or _NOWHERE
         for param in params:
             rows.reference.append((param, *target))
         if "identifier" in value:
             emit_identifier(value["identifier"], rows)
 
     return emit
+
+
+def _target(literal: str, base_url: str, container: str) -> Target | None:
+    """Return what a reference leads to, inside the resource or out of it; `container` is what ``#`` means."""
+    if literal[:1] != "#":
+        return target_of(literal, base_url)
+    if len(literal) > 1:
+        return local_key(literal[1:]), None
+    return target_of(container, base_url)
 
 
 def canonical_emit(params: tuple[int, ...], base_url: str) -> Emit:
@@ -106,11 +117,13 @@ def resource_emit(params: tuple[int, ...]) -> Emit:
 def leads_to(resource_type: str, base_url: str) -> Predicate:
     """Return the test of ``resolve() is Type``: by the literal reference, else by Reference.type."""
 
-    def predicate(value: Json) -> bool:
+    def predicate(value: Json, rows: IndexRows) -> bool:
         if type(value) is not dict:
             return False
         literal = value.get("reference")
         if type(literal) is str and literal:
+            if literal[0] == "#":
+                return rows.local.get(literal[1:]) == resource_type
             local = local_target(literal, base_url)
             if local is not None:
                 return local[0] == resource_type

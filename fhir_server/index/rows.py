@@ -4,9 +4,10 @@ One list of tuples for each index table, in the order of the table's columns
 and without `rid` and `seq`, which the store adds when it writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from fhir_server.index.sort_key import sort_key
@@ -57,6 +58,20 @@ class CompositeRow(NamedTuple):
     third_hi: Decimal | None = None
 
 
+class ContainedRows(NamedTuple):
+    """The rows of the contained resource at `position`, from 0, in its container.
+
+    The types are numbers. The `param` of each row is negative (`fhir_server.index.contained`); `id` is
+    None where it has none.
+    """
+
+    position: int
+    container_type: int
+    type: int
+    id: str | None
+    rows: "IndexRows"
+
+
 # The columns of each index table, before rid and seq, as `IndexRows.of` gives them.
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "token": ("param", "code_hash", "system_hash", "code"),
@@ -96,6 +111,9 @@ NULLED: Final = frozenset(
 LONGEST_CODE: Final = 64
 
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class IndexRows:
     """Rows of one resource for the index tables; no duplicates within a list.
 
@@ -111,14 +129,19 @@ class IndexRows:
     - text: param, words (as PostgreSQL writes a tsvector)
 
     `codes` has the text of each code_hash but 0; `elements` is where composites collect what they are about,
-    empty when indexing is done. `of` gives the rows of one table with all its columns.
+    empty when indexing is done. `of` gives the rows of one table with all its columns. `contained` are the
+    rows of contained resources; in theirs, `container` is "Type/id" of what contains them. `local` has the
+    types of contained resources by id, and in theirs that of the container by "".
     """
 
     __slots__ = (
         "codes",
         "composite",
+        "contained",
+        "container",
         "date",
         "elements",
+        "local",
         "number",
         "quantity",
         "reference",
@@ -128,7 +151,10 @@ class IndexRows:
         "uri",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, container: str = "", local: Mapping[str, str] = _NONE) -> None:
+        self.container = container
+        self.local = local
+        self.contained: Sequence[ContainedRows] = ()
         self.codes: dict[int, str] = {}
         self.elements: list[Json] = []
         self.token: list[TokenRow] = []

@@ -13,7 +13,7 @@ from hie.core.fhir.json import Json
 
 # Adds the rows of one value; ignores a value that is not of the element's type.
 Emit = Callable[[Json, IndexRows], None]
-Predicate = Callable[[Json], bool]
+Predicate = Callable[[Json, IndexRows], bool]
 
 
 class Node:
@@ -53,7 +53,7 @@ def _visit(node: Node, value: Json, rows: IndexRows) -> None:
     for emit in node.emits:
         emit(value, rows)
     for predicate, below in node.guards:
-        if predicate(value):
+        if predicate(value, rows):
             _visit(below, value, rows)
     children = node.children
     if children and type(value) is dict:

@@ -8,24 +8,30 @@ a dictionary.
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from fhir_server.index.normal_form import normal_form
-from fhir_server.index.rows import IndexRows
-from fhir_server.index.walker import Emit
 from hie.core.fhir.json import Json
 
-NAMES: Final = frozenset({"_text", "_content"})
+NAMES: Final = ("_text", "_content")
 # PostgreSQL takes lexemes of 2,046 bytes; nobody types a word of 60 letters.
 _LONGEST: Final = 60
-# What a text of a megabyte begins with has to do: a tsvector holds one megabyte.
+# What a text of a megabyte begins with has to do: a tsvector holds 1,048,575 bytes of lexemes
+# (https://www.postgresql.org/docs/current/textsearch-limitations.html).
 _MOST_WORDS: Final = 10_000
+_MOST_BYTES: Final = 1_000_000
+# Texts up to this length come again and again: names of codes, departments, places.
+_SHORT: Final = 64
 _IDEOGRAPH: Final = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _RUN: Final = re.compile(rf"(?P<ideographs>[{_IDEOGRAPH}]+)|(?:(?![{_IDEOGRAPH}])[^\W_])+")
 _TAG: Final = re.compile(r"<[^>]*>")
-# Elements whose text nobody reads: addresses of things, and binary content.
-_UNREAD: Final = frozenset({"data", "hash", "reference", "resourceType", "system", "url", "versionId"})
+_ASCII_GAPS: Final = {number: " " for number in range(128) if not chr(number).isalnum()}
+# Elements whose text nobody reads: addresses of things, binary content, and what the server adds to meta.
+_UNREAD: Final = frozenset(
+    {"data", "hash", "lastUpdated", "reference", "resourceType", "system", "url", "versionId"}
+)
 
 
 def words_of(text: str) -> list[str]:
@@ -34,6 +40,40 @@ def words_of(text: str) -> list[str]:
     >>> words_of("2型糖尿病 (Type 2)")
     ['2', '型', '糖', '尿', '病', '型糖', '糖尿', '尿病', 'type', '2']
     """
+    if text.isascii():
+        return [word[:_LONGEST] for word in text.lower().translate(_ASCII_GAPS).split()]
+    return list(_of_short(text)) if len(text) <= _SHORT else _of_any(text)
+
+
+def words_in(code: str, resource: Json) -> dict[str, None]:
+    """Return the words that `_text` or `_content`, which `code` names, finds in `resource`, each once."""
+    plain: list[str] = []
+    found: dict[str, None] = {}
+    for text in _narrative(resource) if code == "_text" else _texts(resource):
+        if text.isascii():
+            plain.append(text)
+        else:
+            found |= dict.fromkeys(words_of(text))
+    found |= dict.fromkeys(words_of(" ".join(plain)))
+    return _beginning(found) if len(found) * 4 * _LONGEST > _MOST_BYTES else found
+
+
+def lexeme(param: int, word: str) -> str:
+    """Return `word` as it stands in the index: of one parameter, so that no other's rows are read."""
+    return f"{param:x}:{word}"
+
+
+def vector(param: int, words: Iterable[str]) -> str:
+    """Return `words` of the parameter `param` as PostgreSQL writes a tsvector."""
+    return " ".join([f"'{param:x}:{word}'" for word in words])
+
+
+@lru_cache(maxsize=16_384)
+def _of_short(text: str) -> tuple[str, ...]:
+    return tuple(_of_any(text))
+
+
+def _of_any(text: str) -> list[str]:
     found: list[str] = []
     for match in _RUN.finditer(normal_form(text)):
         run = match["ideographs"]
@@ -45,26 +85,16 @@ def words_of(text: str) -> list[str]:
     return found
 
 
-def lexeme(param: int, word: str) -> str:
-    """Return `word` as it stands in the index: of one parameter, so that no other's rows are read."""
-    return f"{param:x}:{word}"
-
-
-def text_emit(code: str, param: int) -> Emit:
-    """Return what adds the row of a resource for ``_text`` or ``_content``, which `code` names."""
-    texts = _narrative if code == "_text" else _texts
-
-    def emit(value: Json, rows: IndexRows) -> None:
-        words: dict[str, None] = {}
-        for text in texts(value):
-            words |= dict.fromkeys(words_of(text))
-            if len(words) > _MOST_WORDS:
-                break
-        if words:
-            listed = " ".join(f"'{lexeme(param, word)}'" for word in words)
-            rows.text.append((param, listed))
-
-    return emit
+def _beginning(words: Iterable[str]) -> dict[str, None]:
+    """Return as many of `words` as one row of the index holds."""
+    kept: dict[str, None] = {}
+    size = 0
+    for word in words:
+        size += len(lexeme(0x7FFFFFFF, word).encode())
+        if size > _MOST_BYTES or len(kept) == _MOST_WORDS:
+            break
+        kept[word] = None
+    return kept
 
 
 def _narrative(resource: Json) -> Iterator[str]:
@@ -80,8 +110,11 @@ def _texts(value: Json) -> Iterator[str]:
         each = stack.pop()
         if type(each) is dict:
             for name, below in each.items():
-                if name == "div" and type(below) is str:
-                    yield html.unescape(_TAG.sub(" ", below))
+                if type(below) is str:
+                    if name == "div":
+                        yield html.unescape(_TAG.sub(" ", below))
+                    elif name not in _UNREAD:
+                        yield below
                 elif name not in _UNREAD:
                     stack.append(below)
         elif type(each) is list:

@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#versioning, #return. Errors are not made here:
 raising an ExchangeError suffices.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -13,13 +14,13 @@ import orjson
 from fastapi import Request, Response
 
 from fhir_server.interactions.negotiation import preferred_return
+from fhir_server.interactions.xml_answer import xml_answer
 from fhir_server.search.query import Query, Summary
 from fhir_server.search.subset import is_whole, subset
 from fhir_server.store.content import instant
 from fhir_server.transaction.plan import Outcome
 from hie.core.errors import Issue, MalformedSearchError, outcome
 from hie.core.fhir.json import JsonObject, dumps, dumps_pretty, loads
-from hie.core.fhir.xml_write import to_xml
 from hie.core.ports import StoredResource
 from hie.core.web.media_types import CONTENT_TYPES, parameter, wanted
 
@@ -42,7 +43,7 @@ def json_answer(
     form, is_pretty = wanted(request)
     shown = text
     if form == "xml":
-        shown = to_xml(loads(text), is_pretty=is_pretty)
+        shown = xml_answer(loads(text), is_pretty=is_pretty)
     elif is_pretty:
         shown = dumps_pretty(loads(text))
     return Response(shown, status, {**(headers or {}), "Vary": "Accept"}, media_type=CONTENT_TYPES[form])
@@ -70,8 +71,15 @@ def shown(request: Request, resource_type: str, text: bytes) -> bytes:
     """
     if not request.scope.get("query_string"):
         return text
-    elements = parameter(request, "_elements")
-    summary = parameter(request, "_summary")
+    given = {name: parameter(request, name) for name in ("_elements", "_summary")}
+    return part_of(resource_type, text, given)
+
+
+def part_of(resource_type: str, text: bytes, parameters: Mapping[str, str | None]) -> bytes:
+    """Return the resource in JSON `text`, or the part of it that `_summary` or `_elements` asks for."""
+    elements, summary = parameters.get("_elements"), parameters.get("_summary")
+    if elements is None and summary is None:
+        return text
     if summary is not None and summary not in _SUMMARIES:
         raise MalformedSearchError(f"A read has no summary `{summary}`", expression="_summary")
     query = Query(

@@ -1,8 +1,8 @@
 """Binary in its native form: read, vread, create and update of raw content.
 
-https://hl7.org/fhir/R4/binary.html#rest. A client that asks for the content type of a Binary, or a browser,
-gets the content; one that asks for FHIR, or for anything, gets the resource. What is sent with a content
-type of its own becomes a Binary; FHIR JSON and XML do too, unless they are a Binary already.
+https://hl7.org/fhir/R4/binary.html#rest. A client gets the content of a Binary in its own type unless it asks
+for FHIR, by Accept, `_format`, or a part of the resource (`_summary`, `_elements`). What is sent with a
+content type of its own becomes a Binary; FHIR JSON and XML do too, unless they are a Binary already.
 """
 
 import re
@@ -32,7 +32,7 @@ from hie.core.errors import (
     NotFoundError,
     UnsupportedMediaTypeError,
 )
-from hie.core.fhir.json import Json, JsonObject, loads
+from hie.core.fhir.json import Json, JsonObject, dumps, loads
 from hie.core.fhir.xml_read import from_xml
 from hie.core.ports import StoredResource
 from hie.core.web.media_types import body_format, parameter, split, wants_content
@@ -45,6 +45,11 @@ _MEDIA_TYPE: Final = re.compile(
     r"[\w.+-]+/[\w.+-]+(?: ?; ?[\w.+-]+=(?:[\w.+:-]+|\"[^\"\\\x00-\x1f\x7f]*\"))*", re.ASCII
 )
 _REFERENCE: Final = re.compile(r"([A-Za-z]{1,64})/([A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_OF_FHIR: Final = ("_format", "_summary", "_elements")
+# Types that browsers run scripts of, or may take for such a type: these they save and do not show.
+_ACTIVE: Final = re.compile(
+    r"(?:text|application)/(?:html|xml|(?:x-)?(?:java|ecma)script)|[^/]+/(?:[^/]+\+)?(?:xml|xhtml|svg)|multipart/.*"
+)
 # Content is of whoever sent it: a page or picture with scripts must not act as a page of this server.
 _HARMLESS: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
@@ -118,7 +123,9 @@ def _show(server: Server, request: Request, find: Callable[[Transaction], Stored
 
     stored, resource = server.look(request, work)
     content_type = str(resource.get("contentType", _DEFAULT_TYPE))
-    is_native = parameter(request, "_format") is None and wants_content(request, split(content_type)[0])
+    media_type = split(content_type)[0]
+    asks_for_fhir = any(parameter(request, name) is not None for name in _OF_FHIR)
+    is_native = not asks_for_fhir and wants_content(request, media_type)
     if not is_native:
         check_format(request)
     headers = {**version_headers(stored.version, stored.last_updated), "Vary": "Accept"}
@@ -131,6 +138,8 @@ def _show(server: Server, request: Request, find: Callable[[Transaction], Stored
         headers[_CONTEXT] = context
     # As a header and not as `media_type`, to which Starlette adds a charset that nobody knows.
     headers["Content-Type"] = content_type if _MEDIA_TYPE.fullmatch(content_type) else _DEFAULT_TYPE
+    if _ACTIVE.fullmatch(media_type):
+        headers["Content-Disposition"] = "attachment"
     return Response(_content_of(resource), headers=headers | _HARMLESS)
 
 
@@ -142,7 +151,7 @@ def _sent_resource(request: Request, text: bytes, read_json: Callable[[bytes], J
     content_type = request.headers.get("content-type", "")
     is_fhir = "fhir" in split(content_type)[0]
     try:
-        found = read_json(text) if body_format(content_type) == "json" else from_xml(text)
+        found = read_json(text if body_format(content_type) == "json" else dumps(from_xml(text)))
     except (MalformedJSONError, MalformedXMLError, NestedTooDeeplyError, UnsupportedMediaTypeError):
         if is_fhir:
             raise

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 
 from fhir_server.interactions.negotiation import FHIR_JSON, preferences
 from fhir_server.interactions.server import Server
+from fhir_server.store.identity import check_id, type_number
 from hie.core.db.database import Transaction
 from hie.core.fhir.json import JsonObject
 
@@ -20,15 +21,17 @@ KIND: Final = "request"
 def deferred(request: Request, server: Server, url: str, body: bytes | None = None) -> Response | None:
     """Return the answer 202 of a request that prefers an asynchronous answer, None for all others.
 
-    `url` is what the request asks for, relative to the base, by GET; with `body`, a Bundle, by POST.
+    `url` is what the request asks for, relative to the base, by GET; with `body`, a Bundle, by POST. Raises
+    UnknownResourceTypeError and RequestError for a path that no job could answer.
     """
     asked = preferences(request)
     if not asked.responds_async:
         return None
+    _check_path(url.partition("?")[0])
     parameters: JsonObject = {
         "url": url,
         "return": asked.returns or "minimal",
-        "is_lenient": asked.handling == "lenient",
+        "is_lenient": asked.handling != "strict",
     }
     if body is not None:
         parameters["body"] = body.decode()
@@ -38,3 +41,12 @@ def deferred(request: Request, server: Server, url: str, body: bytes | None = No
         return Response(accepted.body, accepted.status, accepted.headers, media_type=FHIR_JSON)
 
     return server.run(request, begin)
+
+
+def _check_path(path: str) -> None:
+    resource_type, _, rest = path.partition("/")
+    if resource_type and not resource_type.startswith("_"):
+        type_number(resource_type)
+        resource_id = rest.partition("/")[0]
+        if resource_id and not resource_id.startswith("_"):
+            check_id(resource_id)

@@ -59,7 +59,13 @@ class Deferred:
     def _answer(self, transaction: Transaction, parameters: JsonObject) -> bytes:
         if "body" in parameters:
             given = loads(parameters["body"], has_unique_names=False)
-            return bundle_answer(self._server, transaction, given, parameters["return"])
+            return bundle_answer(
+                self._server,
+                transaction,
+                given,
+                parameters["return"],
+                is_lenient=parameters["is_lenient"],
+            )
         operation = Operation("GET", url=parameters["url"])
         entry = get.answer(self._server, transaction, operation, is_lenient=parameters["is_lenient"])
         return dumps(entry["resource"])

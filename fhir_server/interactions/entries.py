@@ -14,6 +14,7 @@ from fhir_server.interactions.answer import response_entry, write_outcome
 from fhir_server.interactions.server import Server
 from fhir_server.transaction.entry import Operation, read_entries, read_operation
 from fhir_server.transaction.plan import Outcome
+from hie.core.audit.trail import Step
 from hie.core.db.database import Transaction
 from hie.core.errors import ExchangeError, PayloadTooLargeError, TimedOutError, operation_outcome
 from hie.core.fhir.json import Json, JsonObject, dumps
@@ -30,14 +31,17 @@ def read_bundle(server: Server, given: Json) -> list[JsonObject]:
     return entries
 
 
-def bundle_answer(server: Server, transaction: Transaction, given: JsonObject, preference: str) -> bytes:
+def bundle_answer(
+    server: Server, transaction: Transaction, given: JsonObject, preference: str, *, is_lenient: bool = True
+) -> bytes:
     """Return the JSON of the answer to `given`, a transaction or batch; raises what fails it.
 
-    `preference` is what ``Prefer: return=`` says.
+    `preference` is what ``Prefer: return=`` says. With `is_lenient`, search parameters that are not known are
+    named in the answer to their entry, as they are in that to a search of its own, and not refused.
     """
     entries = read_bundle(server, given)
     run = transaction_entries if given["type"] == "transaction" else batch_entries
-    answers = run(server, transaction, entries, preference)
+    answers = run(server, transaction, entries, preference, is_lenient=is_lenient)
     answer: JsonObject = {"resourceType": "Bundle", "type": f"{given['type']}-response"}
     if answers:
         answer["entry"] = answers
@@ -45,7 +49,12 @@ def bundle_answer(server: Server, transaction: Transaction, given: JsonObject, p
 
 
 def transaction_entries(
-    server: Server, transaction: Transaction, entries: Sequence[JsonObject], preference: str
+    server: Server,
+    transaction: Transaction,
+    entries: Sequence[JsonObject],
+    preference: str,
+    *,
+    is_lenient: bool,
 ) -> list[JsonObject]:
     """Return the response entries of a transaction, in request order; raises what fails it."""
     operations = [
@@ -58,12 +67,17 @@ def transaction_entries(
         for each in operations
     ]
     for position in _afterwards(operations):
-        answers[position] = get.answer(server, transaction, operations[position])
+        answers[position] = get.answer(server, transaction, operations[position], is_lenient=is_lenient)
     return answers
 
 
 def batch_entries(
-    server: Server, transaction: Transaction, entries: Sequence[JsonObject], preference: str
+    server: Server,
+    transaction: Transaction,
+    entries: Sequence[JsonObject],
+    preference: str,
+    *,
+    is_lenient: bool,
 ) -> list[JsonObject]:
     """Return the response entries of a batch, in request order; an entry that fails says why."""
     answers: list[JsonObject] = [{}] * len(entries)
@@ -73,6 +87,7 @@ def batch_entries(
             operations[position] = read_operation(entry, position, server.repository.check)
         except ExchangeError as error:
             answers[position] = _error_entry(error)
+            transaction.note(Step("batch", "E", status=error.status, error=type(error).__name__))
     writes = [position for position, operation in operations.items() if operation.is_write]
     results = server.repository.apply(transaction, [[operations[position]] for position in writes])
     for position, result in zip(writes, results, strict=True):
@@ -85,7 +100,7 @@ def batch_entries(
         try:
             # What a failed operation wrote before is undone; a read writes nothing.
             with transaction.connection.transaction() if operation.is_call else nullcontext():
-                answers[position] = get.answer(server, transaction, operation)
+                answers[position] = get.answer(server, transaction, operation, is_lenient=is_lenient)
         except TimedOutError:
             raise  # the database has given up the whole transaction
         except ExchangeError as error:

@@ -1,7 +1,8 @@
 """history of an instance, a type and the system: https://hl7.org/fhir/R4/http.html#history.
 
 Pages of an instance run by version, of a type and the system by the number that orders all
-versions: `_before` in a `next` link is the cursor, so that versions made meanwhile shift nothing.
+versions and the instant that the first page ended at: `_before` in a `next` link is the cursor, so that
+versions made meanwhile shift nothing.
 `total` is told for an instance only: the others would have to be counted whole.
 """
 
@@ -15,16 +16,17 @@ from fastapi import APIRouter, Request, Response
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.interactions.answer import etag, json_answer
 from fhir_server.interactions.deferred import deferred
-from fhir_server.interactions.negotiation import check_format, read_parameters
+from fhir_server.interactions.negotiation import check_format, preferences, read_parameters
 from fhir_server.interactions.route import interaction
 from fhir_server.interactions.server import Server
-from fhir_server.interactions.window import Asked, listed, read_asked
+from fhir_server.interactions.window import Asked, listed, read_asked, text_of
 from fhir_server.store.content import instant
 from fhir_server.store.history import Window
 from fhir_server.store.identity import type_number
 from fhir_server.store.read import HistoryEntry, HistoryPage
 from fhir_server.store.write import Method
 from hie.core.db.database import Transaction
+from hie.core.errors import MalformedSearchError
 from hie.core.fhir.json import JsonObject, dumps
 
 _NOT_IN_LIST = HistoryPage((), 0, None)
@@ -49,6 +51,7 @@ def mount(router: APIRouter, server: Server) -> None:
     def answer(request: Request, resource_type: str, resource_id: str) -> Response:
         check_format(request)
         parameters = read_parameters(request.url.query)
+        is_lenient = preferences(request).handling != "strict"
         path = "/".join(part for part in (resource_type, resource_id, "_history") if part)
         accepted = deferred(request, server, f"{path}?{request.url.query}")
         if accepted is not None:
@@ -56,7 +59,9 @@ def mount(router: APIRouter, server: Server) -> None:
         text = server.look(
             request,
             lambda transaction: dumps(
-                history_bundle(server, transaction, resource_type, resource_id, parameters)
+                history_bundle(
+                    server, transaction, resource_type, resource_id, parameters, is_lenient=is_lenient
+                )
             ),
         )
         return json_answer(request, text)
@@ -68,18 +73,24 @@ def history_bundle(
     resource_type: str,
     resource_id: str,
     parameters: Sequence[tuple[str, str]],
+    *,
+    is_lenient: bool = True,
 ) -> JsonObject:
     """Return a page of the history as a Bundle; raises MalformedSearchError for a bad parameter.
 
-    Without an id it is that of the type, without a type that of the system.
+    With `is_lenient` parameters that history does not have are ignored. Without an id it is that of
+    the type, without a type that of the system.
     """
-    asked = read_asked(parameters, server)
+    asked = read_asked(parameters, server, is_lenient=is_lenient)
+    if (asked.before if not resource_id else asked.behind) is not None:
+        raise MalformedSearchError("`_before` is not one that this history gave out", expression="_before")
     path = "/".join(part for part in (resource_type, resource_id, "_history") if part)
     bundle: JsonObject = {"resourceType": "Bundle", "type": "history"}
     if resource_id:
         page = _of_instance(server, transaction, resource_type, resource_id, asked)
         bundle["total"] = page.total
-        entries, following = page.entries, page.next_before
+        entries = page.entries
+        following = None if page.next_before is None else str(page.next_before)
     else:
         among = None if asked.list_id is None else listed(server, transaction, asked.list_id)
         feed = server.repository.feed(
@@ -87,10 +98,11 @@ def history_bundle(
             (resource_type,) if resource_type else R4_RESOURCE_TYPES,
             Window(asked.since, asked.at, among),
             count=asked.count,
-            before=asked.before,
+            behind=asked.behind,
         )
-        entries, following = feed.entries, feed.next_before
-    bundle["link"] = _links(f"{server.base_url}/{path}", parameters, following)
+        entries = feed.entries
+        following = None if feed.following is None else text_of(feed.following)
+    bundle["link"] = _links(f"{server.base_url}/{path}", asked.applied, following)
     if entries:
         bundle["entry"] = [_entry(entry, server.base_url) for entry in entries]
     return bundle
@@ -133,10 +145,10 @@ def _entry(entry: HistoryEntry, base_url: str) -> JsonObject:
     return made
 
 
-def _links(url: str, parameters: Sequence[tuple[str, str]], following: int | None) -> list[JsonObject]:
+def _links(url: str, parameters: Sequence[tuple[str, str]], following: str | None) -> list[JsonObject]:
     own = urlencode(parameters)
     links: list[JsonObject] = [{"relation": "self", "url": f"{url}?{own}" if own else url}]
     if following is not None:
         kept = [pair for pair in parameters if pair[0] != "_before"]
-        links.append({"relation": "next", "url": f"{url}?{urlencode([*kept, ('_before', str(following))])}"})
+        links.append({"relation": "next", "url": f"{url}?{urlencode([*kept, ('_before', following)])}"})
     return links

@@ -2,20 +2,24 @@
 
 FastAPI works out for each request what an endpoint takes, which costs as much as all else of a read
 (1,900 to 2,600 reads a second against 3,400 to 5,100; two processes and their load on two cores), and
-anyio's cancel scopes and limits around a thread 52 µs, where the executor of the event loop takes 19.
+anyio's cancel scopes and limits around a thread 52 µs, where `hie.core.web.threads` takes 5 to 18.
 FHIR needs neither: an endpoint takes the request, the segments of its path by name and, where the route
-reads one, the body; who makes the application gives the event loop as many threads as there are
-connections. What a route says of itself is in its name (`fhir_server.capability`, `fhir_server.openapi`).
+reads one, the body; who makes the application has as many threads as there are connections. What a route
+says of itself is in its name (`fhir_server.capability`, `fhir_server.openapi`).
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
+
+from fhir_server.interactions.allowed import OPTIONS, allowed_methods
+from hie.core.web.threads import THREADS
 
 READ: Final = ("GET", "HEAD")
 
@@ -43,17 +47,10 @@ def interaction(
     """
 
     def add(endpoint: _Endpoint) -> _Endpoint:
-        async def answer(request: Request) -> Response:
-            return await _in_thread(partial(endpoint, request, **request.path_params))
-
-        async def answer_with_body(request: Request) -> Response:
-            given = await body(request) if body is not None else None
-            return await _in_thread(partial(endpoint, request, body=given, **request.path_params))
-
         router.routes.append(
             Route(
                 router.prefix + path,
-                answer if body is None else answer_with_body,
+                _Answering(endpoint, body),
                 methods=list(methods),
                 name=name,
                 include_in_schema=is_shown,
@@ -64,11 +61,32 @@ def interaction(
     return add
 
 
+class _Answering:
+    """An endpoint as an ASGI application.
+
+    Of a function Starlette makes one that catches errors too, as the application does around it: 15 µs.
+    """
+
+    def __init__(self, endpoint: Endpoint, body: Callable[[Request], Awaitable[object]] | None) -> None:
+        self._endpoint = endpoint
+        self._body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        call = partial(self._endpoint, request, **scope["path_params"])
+        if self._body is not None:
+            call = partial(call, body=await self._body(request))
+        # With the context of this request, which has its audit trail.
+        response = await THREADS.run(call)
+        await response(scope, receive, send)
+
+
 class Table(BaseRoute):
     """Routes as one, asked only when method and number of segments are theirs.
 
-    Forty of them, one after the other, cost a create 45 µs. Their order is kept; what none takes is asked of
-    all, so that a method that is not allowed is answered as ever.
+    Forty of them, one after the other, cost a create 45 µs. Their order is kept. A method that no route takes
+    for a path is answered here, since the methods of a path are those of all its routes: OPTIONS with them,
+    any other with 405.
     """
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
@@ -82,25 +100,29 @@ class Table(BaseRoute):
                     self._candidates.setdefault(key, []).append(route)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return the match of the first route that takes `scope`, else of the first that takes its path."""
+        """Return the match of the first route that takes `scope`; of none where only the path is theirs."""
         if scope["type"] != "http":
             return Match.NONE, {}
-        partial_match: tuple[Match, Scope] = (Match.NONE, {})
+        is_path = False
         likely = self._candidates.get((scope["method"], scope["path"].count("/")), ())
         for routes in (likely, self._routes):
             for route in routes:
                 match, child = route.matches(scope)
                 if match is Match.FULL:
                     return match, {**child, _CHOSEN: route}
-                if match is Match.PARTIAL and partial_match[0] is Match.NONE:
-                    partial_match = match, {**child, _CHOSEN: route}
-        return partial_match
+                is_path = is_path or match is Match.PARTIAL
+        return (Match.PARTIAL, {_CHOSEN: None}) if is_path else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the route that `matches` found answer."""
-        chosen: BaseRoute = scope[_CHOSEN]
-        await chosen.handle(scope, receive, send)
-
-
-async def _in_thread(call: Callable[[], Response]) -> Response:
-    return await asyncio.get_running_loop().run_in_executor(None, call)
+        """Let the route that `matches` found answer; raises HTTPException where there is no such method."""
+        chosen: BaseRoute | None = scope[_CHOSEN]
+        if chosen is not None:
+            await chosen.handle(scope, receive, send)
+            return
+        methods = allowed_methods(self._routes, scope)
+        if not methods:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        headers = {"Allow": ", ".join(methods)}
+        if scope["method"] != OPTIONS:
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers=headers)
+        await Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)(scope, receive, send)

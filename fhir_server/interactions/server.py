@@ -1,11 +1,12 @@
 """What every interaction works on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
+from starlette.routing import BaseRoute
 
 from fhir_server.graphql.limits import Limits
 from fhir_server.jobs.service import Jobs
@@ -14,16 +15,35 @@ from fhir_server.transaction.plan import Outcome
 from hie.core.access import ANONYMOUS, Requester
 from hie.core.clock import Clock
 from hie.core.db.database import Database, Transaction
-from hie.core.errors import ConnectionLostError, LockError, NestedTooDeeplyError, NotFoundError
+from hie.core.errors import ConnectionLostError, LockError, NotFoundError
 from hie.core.fhir.json import Json, loads
+from hie.core.fhir.nesting import check_nesting
 from hie.core.ports import CodeTranslator, PatientMatcher, Terminology
 
 _ATTEMPTS = 3
 # After a restart of the database every idle connection of the pool is broken.
-_READING_ATTEMPTS = 8
-_CONTAINERS = (dict, list)
+_CONNECTIONS = 8
 
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A resource that says what the server can do: its type, its JSON, and an ETag of its content."""
+
+    type: str
+    text: bytes
+    etag: str
+
+
+class Describes(Protocol):
+    """The capabilities interaction (`fhir_server.metadata`), which a batch may ask for too."""
+
+    def serve(self, routes: Sequence[BaseRoute]) -> None:
+        """Take the routes that are mounted, or will be until the first answer."""
+
+    def describe(self, server: "Server", transaction: Transaction, mode: str | None) -> Described:
+        """Return what the server can do, in the `mode` that is asked for; raises MalformedSearchError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,7 @@ class Server:
     import_sources: tuple[str, ...] = ()
     import_body_bytes: int = 16 * 1024**3
     graphql: Limits = field(default_factory=Limits)
+    metadata: Describes | None = None
 
     def body_of(self, transaction: Transaction, made: Outcome) -> bytes | None:
         """Return the stored body behind `made`, None for a deletion, or where it may not be read."""
@@ -64,9 +85,7 @@ class Server:
     def read_json(self, text: bytes) -> Json:
         """Return the value of a body; raises MalformedJSONError and NestedTooDeeplyError."""
         value = loads(text, has_unique_names=False)
-        # So few brackets cannot be nested too deeply: most bodies end here.
-        if text.count(b"{") + text.count(b"[") > self.max_nesting and _is_deeper(value, self.max_nesting):
-            raise NestedTooDeeplyError(f"The body is nested more than {self.max_nesting} levels deep")
+        check_nesting(value, text, self.max_nesting)
         return value
 
     def run(self, request: Request, work: Callable[[Transaction], _Result]) -> _Result:
@@ -75,17 +94,27 @@ class Server:
         The unit of work of one request lies inside its endpoint and not in a dependency: an answer
         exists only after COMMIT, and no request waits for a thread while it holds a connection.
         A transaction that the database ended to resolve a deadlock is run again; then LockError
-        is raised.
+        is raised. So is one that met a connection that was broken since it was last used, unless its COMMIT
+        was on the way: whether that was done nobody knows, and ConnectionLostError says so.
         """
         requester = requester_of(request)
-        for _ in range(_ATTEMPTS - 1):
+        deadlocks = lost = 0
+        while True:
+            is_committing = False
             try:
                 with self.database.transaction(requester=requester) as transaction:
-                    return work(transaction)
+                    result = work(transaction)
+                    is_committing = True
             except LockError:
-                continue
-        with self.database.transaction(requester=requester) as transaction:
-            return work(transaction)
+                deadlocks += 1
+                if deadlocks == _ATTEMPTS:
+                    raise
+            except ConnectionLostError:
+                lost += 1
+                if is_committing or lost == _CONNECTIONS:
+                    raise
+            else:
+                return result
 
     def look(self, request: Request, work: Callable[[Transaction], _Result]) -> _Result:
         """Return what `work` returns for the requester of `request`; it reads only.
@@ -94,7 +123,7 @@ class Server:
         What met a connection that was broken since it was last used is read again on another.
         """
         requester = requester_of(request)
-        for _ in range(_READING_ATTEMPTS - 1):
+        for _ in range(_CONNECTIONS - 1):
             try:
                 with self.database.reading(requester=requester) as reading:
                     return work(reading)
@@ -108,20 +137,3 @@ def requester_of(request: Request) -> Requester:
     """Return who sent `request`, as authentication left it in its state; nobody known without it."""
     requester: Requester = getattr(request.state, "requester", ANONYMOUS)
     return requester
-
-
-def _is_deeper(value: Json, levels: int) -> bool:
-    """Say whether `value` is nested deeper than `levels`."""
-    current = [value] if type(value) in _CONTAINERS else []
-    depth = 0
-    while current:
-        depth += 1
-        if depth > levels:
-            return True
-        current = [
-            inner
-            for outer in current
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) in _CONTAINERS
-        ]
-    return False

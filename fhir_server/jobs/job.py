@@ -15,6 +15,7 @@ from uuid import UUID
 
 from fhir_server.jobs.tables import JobState
 from hie.core.access import Requester
+from hie.core.audit import trail as audit
 from hie.core.db.database import Database, Transaction
 from hie.core.fhir.json import JsonObject
 
@@ -78,11 +79,28 @@ class Work:
 
         With `is_snapshot` all its statements see the database as it was at the first (REPEATABLE READ).
         """
-        with self.database.transaction(requester=self.job.requester) as transaction:
-            if is_snapshot:
-                transaction.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            transaction.connection.execute("SET LOCAL statement_timeout = 0")
-            yield transaction
+        trail = audit.Trail("job")
+        token = audit.CURRENT.set(trail)
+        try:
+            with self.database.transaction(requester=self.job.requester) as transaction:
+                if is_snapshot:
+                    transaction.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                transaction.connection.execute("SET LOCAL statement_timeout = 0")
+                yield transaction
+                transaction.note(self._audited(trail))
+        finally:
+            audit.CURRENT.reset(token)
+
+    def _audited(self, trail: audit.Trail) -> audit.Step:
+        """Return what the audit trail says of a transaction of the job."""
+        return audit.Step(
+            f"job-{self.job.kind}",
+            "E",
+            query=self.job.request.partition("?")[2],
+            seen=tuple(trail.seen),
+            is_change=True,
+            detail={"job": str(self.job.id), "request": self.job.request},
+        )
 
 
 class JobKind(Protocol):

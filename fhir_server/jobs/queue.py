@@ -24,15 +24,14 @@ MAXIMUM_ATTEMPTS: Final = 10
 _PROGRESS_LENGTH: Final = 100  # https://hl7.org/fhir/uv/bulkdata/STU2/export.html: less than 100 characters
 
 _COLUMNS: Final = (
-    "id, kind, state, request, requester_kind, requester_id, parameters, cursor, progress, output, error,"
-    " claim, attempts, created_at, finished_at, expires_at"
+    "id, kind, state, request, requester, parameters, cursor, progress, output,"
+    " error, claim, attempts, created_at, finished_at, expires_at"
 )
 
 _ENQUEUE: Final = """
 INSERT INTO job
-    (id, kind, state, request, requester_kind, requester_id, parameters, progress, claim, attempts,
-    created_at)
-VALUES (%s, %s, 'queued', %s, %s, %s, %s, 'waiting for a worker', 0, 0, %s)
+    (id, kind, state, request, requester, parameters, progress, claim, attempts, created_at)
+VALUES (%s, %s, 'queued', %s, %s, %s, 'waiting for a worker', 0, 0, %s)
 """
 
 _CLAIM: Final = f"""
@@ -80,7 +79,15 @@ def enqueue(
     """Add a job for the transaction's requester and return its id; `request` is the URL that asked for it."""
     who = transaction.requester
     transaction.connection.execute(
-        _ENQUEUE, (identity, kind, request, who.kind, who.id, Jsonb(parameters, dumps=dumps), now)
+        _ENQUEUE,
+        (
+            identity,
+            kind,
+            request,
+            Jsonb(who.as_json(), dumps=dumps),
+            Jsonb(parameters, dumps=dumps),
+            now,
+        ),
     )
     return identity
 
@@ -94,7 +101,7 @@ def read(transaction: Transaction, identity: UUID) -> Job:
     if row is None:
         raise NotFoundError(f"There is no job `{identity}`")
     job = _job(row)
-    if transaction.requester not in (job.requester, SYSTEM):
+    if transaction.requester != SYSTEM and not transaction.requester.is_party(job.requester):
         raise NotFoundError(f"There is no job `{identity}`")
     return job
 
@@ -199,15 +206,15 @@ def folder_of(root: Path, identity: UUID) -> Path:
 
 def _job(row: tuple[Any, ...]) -> Job:
     (
-        identity, kind, state, request, who, who_id, parameters, cursor, progress, output, error,
-        number, attempts, created_at, finished_at, expires_at,
+        identity, kind, state, request, requester, parameters, cursor, progress, output, error, number,
+        attempts, created_at, finished_at, expires_at,
     ) = row  # fmt: skip
     return Job(
         identity,
         kind,
         JobState(state),
         request,
-        Requester(who, who_id),
+        Requester.from_json(requester),
         parameters,
         cursor,
         progress,

@@ -43,8 +43,7 @@ class JobRow(SQLModel, table=True):
     kind: str
     state: str = JobState.QUEUED
     request: str
-    requester_kind: str
-    requester_id: str
+    requester: JsonObject = Field(sa_column=Column(JSONB, nullable=False))
     parameters: JsonObject = Field(sa_column=Column(JSONB, nullable=False))
     cursor: JsonObject | None = Field(default=None, sa_column=Column(JSONB))
     progress: str = ""

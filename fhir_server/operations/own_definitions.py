@@ -1,44 +1,54 @@
-"""The OperationDefinitions of operations that HL7 does not define, as resources that are made, not stored.
+"""The OperationDefinitions of operations that HL7 does not define, and how they come into the repository.
 
-https://hl7.org/fhir/R4/operationdefinition.html. Those of HL7 stand in the specification.
+https://hl7.org/fhir/R4/operationdefinition.html. They are resources like any other: found by a search for
+the `url` that the CapabilityStatement names, read, included, exported. They are written with the schema (`hie
+migrate`, `hie up`) and by nobody else; what the server can do is not a client's to change. Those of HL7 stand
+in the specification.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Final
 
-from fastapi import APIRouter, Request, Response
-
-from fhir_server.interactions.answer import json_answer
-from fhir_server.interactions.negotiation import check_format
-from fhir_server.interactions.route import interaction
-from fhir_server.operations.operation import OWN, Definition, Operation
+from fhir_server.operations.operation import OWN, Definition
 from fhir_server.operations.parameter import Parameter
-from hie.core.errors import NotFoundError
-from hie.core.fhir.json import JsonObject, dumps
+from fhir_server.operations.registry import load_operations
+from fhir_server.service import Repository
+from fhir_server.transaction.entry import Operation
+from hie.core.db.database import Transaction
+from hie.core.errors import ExchangeError
+from hie.core.fhir.json import JsonObject
+
+TYPE: Final = "OperationDefinition"
 
 
-def mount(router: APIRouter, operations: Iterable[Operation]) -> None:
-    """Add ``GET [base]/OperationDefinition/hie-[code]`` for those of `operations` that are our own."""
-    texts = {
-        each.definition.code: dumps(operation_definition(each.definition))
-        for each in operations
-        if each.definition.url.startswith(OWN)
-    }
+def own_definitions() -> Sequence[Definition]:
+    """Return the definitions of the operations that are ours."""
+    definitions = (each.definition for each in load_operations())
+    return tuple(each for each in definitions if each.url.startswith(OWN))
 
-    # One route, because every request is compared with it.
-    @interaction(router, "/OperationDefinition/hie-{code}", name="operation definition")
-    def own_definition(request: Request, code: str) -> Response:
-        check_format(request)
-        text = texts.get(code)
-        if text is None:
-            raise NotFoundError(f"`OperationDefinition/hie-{code}` does not exist")
-        return json_answer(request, text)
+
+def reserved() -> frozenset[tuple[str, str]]:
+    """Return type and id of the resources that are part of the server."""
+    return frozenset((TYPE, each.code) for each in own_definitions())
+
+
+def publish(repository: Repository, transaction: Transaction) -> None:
+    """Store the OperationDefinitions of our own operations; what is stored already makes no new version.
+
+    The requester of `transaction` is the server itself. Raises what a write raises.
+    """
+    resources = [repository.checked(operation_definition(each), TYPE) for each in own_definitions()]
+    groups = [[Operation("PUT", type=TYPE, id=each["id"], resource=each)] for each in resources]
+    for result in repository.apply(transaction, groups):
+        if isinstance(result, ExchangeError):
+            raise result
 
 
 def operation_definition(definition: Definition) -> JsonObject:
     """Return the OperationDefinition of `definition`."""
     resource: JsonObject = {
         "resourceType": "OperationDefinition",
-        "id": f"hie-{definition.code}",
+        "id": definition.code,
         "url": definition.url,
         "name": definition.code.replace("-", "_"),
         "title": f"${definition.code}",

@@ -10,10 +10,8 @@ from fhir_server.interactions.answer import json_answer
 from fhir_server.interactions.negotiation import check_format, preferences, read_body, read_parameters
 from fhir_server.interactions.route import interaction
 from fhir_server.interactions.server import Server
-from fhir_server.operations import own_definitions
 from fhir_server.operations.dispatch import Path, operation_at, parse_path, perform, refused_get
 from fhir_server.operations.operation import Reply
-from fhir_server.operations.registry import available
 from hie.core.db.database import Transaction
 from hie.core.errors import operation_outcome
 from hie.core.web.errors import outcome_response
@@ -28,7 +26,6 @@ def mount(router: APIRouter, server: Server) -> None:
 
     Mount it before the routes that take any id: ``$op`` is none.
     """
-    own_definitions.mount(router, available(server))
 
     async def read(request: Request) -> bytes:
         if request.method != "POST" or _has_no_body(request):

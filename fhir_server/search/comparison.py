@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final, Literal, cast
 
 from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.index import phonetics
 from fhir_server.search import values
 from fhir_server.search.conditions import (
     Condition,
@@ -22,6 +23,7 @@ from fhir_server.search.conditions import (
 )
 from fhir_server.search.modifiers import Surroundings, condition_of
 from fhir_server.search.syntax import escape
+from fhir_server.search.text import NAMES
 
 COMPARISONS: Final = (
     *("eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le", "ap", "sa", "eb"),
@@ -77,6 +79,14 @@ def _date(parameter: SearchParameter, comparison: str, value: str, around: Surro
 def _string(
     parameter: SearchParameter, comparison: str, value: str, around: Surroundings
 ) -> Condition | None:
+    if parameter.code in NAMES:
+        if comparison != "co":
+            raise ValueError(f"`{parameter.code}` is compared by `co`: all words are in the text")
+        return condition_of(parameter, "", escape(value), around)
+    if parameter.code == phonetics.CODE:
+        if comparison != "eq":
+            raise ValueError(f"`{parameter.code}` is compared by `eq`: a name sounds alike")
+        return condition_of(parameter, "", escape(value), around)
     mode = _MODES.get(comparison)
     if mode is None:
         return None

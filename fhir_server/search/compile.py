@@ -2,24 +2,22 @@
 
 Three ways, all without an OFFSET:
 
-- *ordered*: one index range is already newest first; it is read until the page
-  is full, each row asked for the other conditions (dense conditions).
-- *materialised*: the rarest condition's resources are collected first, then
-  asked for the others, then sorted (sparse conditions).
-- *walk*: the resources of the type, newest first, each asked for all
-  conditions (dense conditions without order, such as a range of dates).
+- *ordered*: an index range of the rarest condition is already newest first; it is read until
+  the page is full, each row asked for the other conditions.
+- *materialised*: the rarest condition's resources are collected first, then sorted, then asked
+  for the others until the page is full (sparse conditions without such a range, as of dates).
+- *walk*: the resources of the type, newest first, each asked for all conditions (dense ones).
 
-Which one is decided by counting, up to a cap, how many rows each condition has
-(`densities`). Numbers of rows stand in the text and not among the values: a plan that is
-made for any values has to know that a page is short.
+Which one is for `choice` to say. Numbers of rows stand in the text and not among the values: a
+plan that is made for any values has to know that a page is short.
 """
 # ruff: noqa: S608 - the text is made of names of ours, every value is a parameter
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fhir_server.search.conditions import Condition, IdIs, LastUpdatedIs
+from fhir_server.search.conditions import Condition, LastUpdatedIs
 from fhir_server.search.probe import branches, depends_on_values, is_dense, probe, rows
 from fhir_server.search.snapshot import Snapshot
 from fhir_server.search.sql import Sql, all_of, joined
@@ -55,12 +53,17 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the conditions of a search are evaluated; `first` is the one to begin with, None for a walk."""
+    """How the conditions of a search are evaluated; `first` is the one to begin with, None for a walk.
+
+    `is_ordered` says that its range is newest first, `is_dense` that so much matches, as far as is
+    known, that collecting it costs more than a walk.
+    """
 
     type_number: int
     conditions: tuple[Condition, ...]
     first: int | None
     is_ordered: bool
+    is_dense: bool
 
     def page(self, bounds: Bounds, limit: int) -> Sql:
         """Return a SELECT of (rid, seq) of the first `limit` matches within `bounds`, in order."""
@@ -75,11 +78,6 @@ class Plan:
     def all(self, bounds: Bounds) -> Sql:
         """Return a SELECT of (rid, seq) of all matches within `bounds`, each once, without order."""
         return self._walk(bounds) if self.first is None else self._collected(bounds)
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether so much matches, as far as was counted, that collecting it costs more than a walk."""
-        return self.first is None or self.is_ordered
 
     @property
     def depends_on_values(self) -> bool:
@@ -200,43 +198,3 @@ def implied_bounds(condition: Condition, type_number: int) -> list[Sql]:
             (type_number, end),
         )
     ]
-
-
-def simple_plan(type_number: int, conditions: Sequence[Condition]) -> Plan | None:
-    """Return the plan of a search that needs no counting; None when densities decide."""
-    given = tuple(conditions)
-    for at, condition in enumerate(given):
-        if isinstance(condition, IdIs):
-            return Plan(type_number, given, at, is_ordered=False)
-    if not given or all(rows(each, type_number) is None for each in given):
-        return Plan(type_number, given, None, is_ordered=False)
-    if len(given) == 1 and branches(given[0]) and is_dense(given[0]):
-        return Plan(type_number, given, 0, is_ordered=True)
-    return None
-
-
-def density_probe(type_number: int, conditions: Sequence[Condition], cap: int) -> Sql:
-    """Return a SELECT of how many rows each of `conditions` has, counted up to `cap`.
-
-    Each must be one that `probe.rows` can collect.
-    """
-    counts = []
-    for at, condition in enumerate(conditions):
-        found = rows(condition, type_number) or Sql("SELECT 1 WHERE false")
-        counts.append(Sql(f"(SELECT count(*) FROM ({found.text} LIMIT {cap:d}) AS n{at})", found.params))
-    listed = joined(", ", counts)
-    return Sql(f"SELECT {listed.text}", listed.params)
-
-
-def plan_by_density(
-    type_number: int, conditions: Sequence[Condition], counts: Mapping[int, int], cap: int
-) -> Plan:
-    """Return the plan for conditions of which those at the positions in `counts` have so many rows."""
-    given = tuple(conditions)
-    fewest, at = min((count, position) for position, count in counts.items())
-    if fewest < cap:
-        return Plan(type_number, given, at, is_ordered=False)
-    for position in sorted(counts):
-        if branches(given[position]):
-            return Plan(type_number, given, position, is_ordered=True)
-    return Plan(type_number, given, None, is_ordered=False)

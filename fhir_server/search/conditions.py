@@ -153,11 +153,24 @@ class NearIs:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """All of `whole` are words of the text, and a word begins with each of `beginnings`."""
+
+    whole: tuple[str, ...]
+    beginnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TextIs:
-    """The text holds what one of `values`, as PostgreSQL writes a tsquery, asks for."""
+    """The text that `code` ("_text", "_content") names holds what one of `values` asks for.
+
+    `unindexed` are the numbers (rid, seq) of versions that do, though the index lacks their words.
+    """
 
     param: int
-    values: tuple[str, ...]
+    code: str
+    values: tuple[Words, ...]
+    unindexed: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,19 @@ class IdIs:
     """The resource's logical id is one of `ids`."""
 
     ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IdIn:
+    """The resource's logical id is one of those that `select`, with its `params`, selects."""
+
+    select: str
+    params: tuple[str | tuple[str, ...], ...]
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """The parameters as PostgreSQL takes them."""
+        return tuple(list(each) if isinstance(each, tuple) else each for each in self.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +255,47 @@ class Has:
     condition: "Condition"
 
 
+@dataclass(frozen=True, slots=True)
+class ContainedIdIs:
+    """The id of a contained resource is one of `ids`."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The parameter points at a contained resource of type `target` for which `condition` holds.
+
+    With a positive `param` it is contained in what points at it, with a negative one beside it.
+    """
+
+    param: int
+    target: int
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class HasInside:
+    """A resource of type `source` for which `condition` holds points by `param` at this contained one.
+
+    `own` is the type of the contained one. With a positive `param` it is the container that points, with a
+    negative one another that is contained there.
+    """
+
+    param: int
+    source: int
+    own: int
+    condition: "Condition"
+
+
+# Compared by identity: the parser keeps one for each answer of the policy, however deep it is.
+@dataclass(frozen=True, slots=True, eq=False)
+class Restriction:
+    """What the access policy says holds; its SQL is made once."""
+
+    condition: "Condition"
+
+
 Condition = (
     TokenIs
     | ReferenceIs
@@ -242,6 +309,7 @@ Condition = (
     | TextIs
     | Other
     | IdIs
+    | IdIn
     | LastUpdatedIs
     | Present
     | Not
@@ -249,4 +317,8 @@ Condition = (
     | AllOf
     | Chain
     | Has
+    | ContainedIdIs
+    | Inside
+    | HasInside
+    | Restriction
 )

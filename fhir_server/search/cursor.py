@@ -53,18 +53,36 @@ class IncludeCursor:
 Cursor = VersionCursor | KeyCursor
 
 
-def encode(cursor: Cursor | IncludeCursor, search: str) -> str:
+@dataclass(frozen=True, slots=True)
+class ContainedCursor:
+    """The place behind what stands at `position` in the first container behind `behind`; -1 is itself."""
+
+    behind: Cursor | None
+    position: int
+
+
+AnyCursor = Cursor | ContainedCursor
+
+
+def encode(cursor: AnyCursor | IncludeCursor, search: str) -> str:
     """Return `cursor` as text for use with `search`, the canonical form of the search's parameters."""
-    if isinstance(cursor, VersionCursor):
-        content = b"v" + cursor.at.to_bytes(8) + cursor.snapshot.pack()
-    elif isinstance(cursor, IncludeCursor):
-        content = b"i" + zlib.compress(orjson.dumps([cursor.rids, cursor.after, cursor.following]))
-    else:
-        content = b"k" + orjson.dumps([cursor.rid, cursor.keys])
+    content = _content(cursor)
     return base64.urlsafe_b64encode(_checksum(content, search) + content).rstrip(b"=").decode()
 
 
-def decode(text: str, search: str) -> Cursor | IncludeCursor:
+def _content(cursor: AnyCursor | IncludeCursor) -> bytes:
+    match cursor:
+        case VersionCursor():
+            return b"v" + cursor.at.to_bytes(8) + cursor.snapshot.pack()
+        case IncludeCursor():
+            return b"i" + zlib.compress(orjson.dumps([cursor.rids, cursor.after, cursor.following]))
+        case ContainedCursor(behind, position):
+            return b"c" + (position + 1).to_bytes(4) + (b"" if behind is None else _content(behind))
+        case KeyCursor():
+            return b"k" + orjson.dumps([cursor.rid, cursor.keys])
+
+
+def decode(text: str, search: str) -> AnyCursor | IncludeCursor:
     """Return the cursor that `encode` wrote for `search`; raises MalformedSearchError for any other text."""
     refusal = MalformedSearchError("`_cursor` is not one that this search gave out", expression="_cursor")
     try:
@@ -74,16 +92,23 @@ def decode(text: str, search: str) -> Cursor | IncludeCursor:
     checksum, content = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
     if checksum != _checksum(content, search):
         raise refusal
-    kind, rest = content[:1], content[1:]
     try:
-        if kind == b"v":
-            return VersionCursor(unpack(rest[8:]), int.from_bytes(rest[:8]))
-        if kind == b"i":
-            rids, after, following = orjson.loads(zlib.decompress(rest))
+        if content[:1] == b"i":
+            rids, after, following = orjson.loads(zlib.decompress(content[1:]))
             return IncludeCursor(tuple(rids), after, following)
-        rid, keys = orjson.loads(rest)
+        if content[:1] == b"c":
+            behind = _cursor(content[5:]) if content[5:] else None
+            return ContainedCursor(behind, int.from_bytes(content[1:5]) - 1)
+        return _cursor(content)
     except (ValueError, zlib.error) as error:
         raise refusal from error
+
+
+def _cursor(content: bytes) -> Cursor:
+    kind, rest = content[:1], content[1:]
+    if kind == b"v":
+        return VersionCursor(unpack(rest[8:]), int.from_bytes(rest[:8]))
+    rid, keys = orjson.loads(rest)
     return KeyCursor(rid, tuple(keys))
 
 

@@ -64,7 +64,7 @@ def read_by_date(
         Sql(
             f"WITH p AS (SELECT x.rid, x.{column} FROM ix_date x WHERE {wanted.text}"
             f" ORDER BY x.{column} {direction}, x.rid DESC LIMIT {size + 1:d})"
-            f" SELECT {COLUMNS}, p.{column}::text FROM p JOIN resource r USING (rid) ORDER BY {order}",
+            f" SELECT {COLUMNS}, p.{column}::text AS t FROM p JOIN resource r USING (rid) ORDER BY {order}",
             wanted.params,
         ),
         depends_on_values=plan.depends_on_values,

@@ -6,20 +6,29 @@ current resource of this server bring it along.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
 from fhir_server.definitions.search_parameters import type_number
+from fhir_server.index.contained import set_apart_numbers
 from fhir_server.search.conditions import AnyOf
-from fhir_server.search.match import COLUMNS, Match, match_of
+from fhir_server.search.match import COLUMNS, Match, execute, match_of
 from fhir_server.search.probe import probe
 from fhir_server.search.query import Include, Readable
 from fhir_server.search.sql import Sql, any_of
 from fhir_server.search.values import target_types
 
-# So often `:iterate` goes on from what it found: a ring or a chain of thousands must not hold a request.
-MOST_HOPS: Final = 50
+
+class Reach(NamedTuple):
+    """How much may come along: `limit` resources on one page, found in at most `depth` steps of `:iterate`.
+
+    A ring or a chain of thousands must not hold a request.
+    """
+
+    limit: int
+    depth: int
+
 
 # `columns` of `r` and what is `readable` are put in; values: `include_values`, of `readable`, the limit.
 # The references of the resources %s to resources of type %s (null: any), newest first.
@@ -55,28 +64,28 @@ def read_included(
     connection: Connection[tuple[Any, ...]],
     matches: Sequence[Match],
     includes: Sequence[Include],
-    limit: int,
+    reach: Reach,
     readable: Readable | None = None,
 ) -> Included:
-    """Return at most `limit` resources that `includes` bring along with `matches`, each once.
+    """Return at most `reach.limit` resources that `includes` bring along with `matches`, each once.
 
     What `readable` hides is left out, and nothing is included from there.
     """
     found: dict[int, Match] = {}
     known = {match.rid for match in matches}
-    fresh = list(known)
+    fresh = with_contained(connection, list(known), includes)
     hops = 0
     while fresh and (not hops or any(each.is_iterated for each in includes)):
-        if hops > MOST_HOPS:
+        if hops > reach.depth:
             return Included(tuple(found.values()), is_complete=False)
         added: list[int] = []
         for include in includes:
             if hops and not include.is_iterated:
                 continue
             # What one include finds, the next may start from only when it iterates.
-            room = limit - len(found) + 1
+            room = reach.limit - len(found) + 1
             for match in _read(connection, include, fresh, known, room, readable):
-                if len(found) == limit:
+                if len(found) == reach.limit:
                     return Included(tuple(found.values()), is_complete=False)
                 found[match.rid] = match
                 known.add(match.rid)
@@ -86,9 +95,21 @@ def read_included(
     return Included(tuple(found.values()), is_complete=True)
 
 
+def with_contained(
+    connection: Connection[tuple[Any, ...]], start: Sequence[int], includes: Sequence[Include]
+) -> list[int]:
+    """Return the rows `start` and, where `includes` say so, those of the resources contained there."""
+    if not any(each.is_inside for each in includes):
+        return list(start)
+    rows = connection.execute("SELECT rid FROM contained WHERE container = ANY(%s::bigint[])", (list(start),))
+    return [*start, *(row[0] for row in rows)]
+
+
 def include_values(include: Include, start: Sequence[int], known: Collection[int]) -> tuple[object, ...]:
     """Return the values of FORWARD or REVERSE before those of what is readable."""
     params = [each.number for each in include.parameters]
+    if include.is_inside:
+        params += set_apart_numbers(params)
     target = type_number(include.target) if include.target else None
     first: tuple[object, ...] = (params, list(start)) if include.is_reverse else (list(start), params)
     return (*first, target, target, list(known))
@@ -119,7 +140,7 @@ def _read(
     shown = Sql("true") if readable is None else readable_predicate(include, readable)
     text = (REVERSE if include.is_reverse else FORWARD).format(columns=COLUMNS, readable=shown.text)
     values = (*include_values(include, start, known), *shown.params, limit)
-    return [match_of(row) for row in connection.execute(text, values)]
+    return [match_of(row) for row in execute(connection, Sql(text, values))]
 
 
 def _types_of(include: Include) -> tuple[str, ...]:

@@ -13,8 +13,15 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from fhir_server.search.include import FORWARD, MOST_HOPS, REVERSE, include_values, readable_predicate
-from fhir_server.search.match import COLUMNS, Match, match_of
+from fhir_server.search.include import (
+    FORWARD,
+    REVERSE,
+    Reach,
+    include_values,
+    readable_predicate,
+    with_contained,
+)
+from fhir_server.search.match import COLUMNS, Match, execute, match_of
 from fhir_server.search.query import Include, Readable
 from fhir_server.search.sql import Sql
 
@@ -35,21 +42,22 @@ def read_included_page(
     connection: Connection[tuple[Any, ...]],
     start: Sequence[int],
     includes: Sequence[Include],
-    limit: int,
+    reach: Reach,
     readable: Readable | None,
     after: int | None,
 ) -> IncludedPage:
-    """Return the `limit` resources that come along with the rows `start`, behind the row `after`."""
-    found, is_complete = _gather(connection, start, includes, readable)
+    """Return the `reach.limit` resources that come along with the rows `start`, behind the row `after`."""
+    found, is_complete = _gather(connection, start, includes, readable, reach.depth)
     behind = sorted((rid for rid in found if after is None or rid < after), reverse=True)
-    shown = behind[:limit]
-    rows = connection.execute(
+    shown = behind[: reach.limit]
+    wanted = Sql(
         f"SELECT {COLUMNS} FROM resource r WHERE r.rid = ANY(%s::bigint[]) AND NOT r.is_deleted"
         " ORDER BY r.rid DESC",
         (shown,),
-    ).fetchall()
+    )
+    rows = execute(connection, wanted)
     return IncludedPage(
-        tuple(match_of(row) for row in rows), shown[-1] if len(behind) > limit else None, is_complete
+        tuple(match_of(row) for row in rows), shown[-1] if len(behind) > reach.limit else None, is_complete
     )
 
 
@@ -58,12 +66,13 @@ def _gather(
     start: Sequence[int],
     includes: Sequence[Include],
     readable: Readable | None,
+    depth: int,
 ) -> tuple[set[int], bool]:
     """Return the rows that come along with `start`, and whether these are all."""
-    known, fresh = set(start), list(start)
+    known, fresh = set(start), with_contained(connection, start, includes)
     hops = 0
     while fresh and (not hops or any(each.is_iterated for each in includes)):
-        if hops > MOST_HOPS:
+        if hops > depth:
             return known - set(start), False
         added: list[int] = []
         for include in includes:

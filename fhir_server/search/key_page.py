@@ -28,7 +28,8 @@ def read_by_keys(
     """Return the page of `size` matches behind `cursor`, the first when it is None."""
     order = ", ".join([f"k{at} {key.order}" for at, key in enumerate(keys)] + ["rid DESC"])
     named = joined("", [Sql(f", {key.value.text} AS k{at}", key.value.params) for at, key in enumerate(keys)])
-    texts = "".join(f", k{at}::text" for at in range(len(keys)))
+    # Named apart: ORDER BY takes the name of an output column first, and would order by the texts.
+    texts = "".join(f", k{at}::text AS t{at}" for at in range(len(keys)))
     where = Sql("true") if cursor is None else behind(keys, cursor.keys, cursor.rid)
     statement = joined(
         "",

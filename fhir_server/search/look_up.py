@@ -5,10 +5,20 @@ The port between reading a search and the database; `stored_terminology` and
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from hie.core.fhir.json import JsonObject
 
 # A code with its system, "" where the source names none.
 Code = tuple[str, str]
+
+
+class Unindexed(NamedTuple):
+    """A current version whose words the index may lack."""
+
+    rid: int
+    seq: int
+    resource: JsonObject
 
 
 class LookUp(Protocol):
@@ -34,5 +44,12 @@ class LookUp(Protocol):
         """Return the ids of the resource and of all that are part of it, or of all that it is part of.
 
         `parameter` is the reference parameter of `resource_type` that leads to the whole.
+        """
+        ...
+
+    def unindexed(self, resource_type: str) -> Sequence[Unindexed]:
+        """Return the resources whose words `_text` and `_content` cannot find in the index yet.
+
+        Empty when they are too many to look at: then the search is of what is indexed.
         """
         ...

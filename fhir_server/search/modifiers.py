@@ -12,9 +12,20 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from fhir_server.definitions.search_parameters import SearchParameter, type_number
+from fhir_server.index import phonetics
+from fhir_server.index.hashing import hash64
 from fhir_server.index.indexer import RESOURCE_COLUMNS
 from fhir_server.search import composite, hierarchy, text, values
-from fhir_server.search.conditions import AllOf, Condition, IdIs, LastUpdatedIs, Present, TokenIs, TokenValue
+from fhir_server.search.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    IdIs,
+    LastUpdatedIs,
+    Present,
+    TokenIs,
+    TokenValue,
+)
 from fhir_server.search.look_up import Code, LookUp
 from fhir_server.search.syntax import split_list, unescape
 from hie.core.access import Filters
@@ -83,7 +94,8 @@ def condition_of(parameter: SearchParameter, modifier: str, value: str, around: 
             raise unsupported_modifier(parameter, modifier)
         return LastUpdatedIs(values.dates(value, around.zone, around.now))
     if modifier == "missing" and parameter.code not in text.NAMES:
-        return Present(parameter.number, _TABLES[parameter.type])
+        heard = parameter.code == phonetics.CODE
+        return Present(parameter.number, _TABLES["token" if heard else parameter.type])
     return _READERS[parameter.type](parameter, modifier, value, around)
 
 
@@ -149,14 +161,33 @@ def _reference(parameter: SearchParameter, modifier: str, value: str, around: Su
     return values.reference(parameter, value, modifier, around.base_url)
 
 
-def _string(parameter: SearchParameter, modifier: str, value: str, _: Surroundings) -> Condition:
+def _string(parameter: SearchParameter, modifier: str, value: str, around: Surroundings) -> Condition:
     if parameter.code in text.NAMES:
         if modifier:
             raise unsupported_modifier(parameter, modifier)
-        return text.full_text(parameter, value)
+        return text.full_text(parameter, value, around.look_up)
+    if parameter.code == phonetics.CODE:
+        if modifier:
+            raise unsupported_modifier(parameter, modifier)
+        return _heard(parameter, value)
     if modifier not in {"", "exact", "contains"}:
         raise unsupported_modifier(parameter, modifier)
     return values.string(parameter, value, modifier)
+
+
+def _heard(parameter: SearchParameter, value: str) -> Condition:
+    """Return the condition that each word of one of the values sounds like one of the name."""
+    found: list[Condition] = []
+    for part in split_list(value):
+        words = phonetics.words_asked(unescape(part))
+        if not words:
+            raise ValueError("the value has no word")
+        heard = tuple(
+            TokenIs(parameter.number, tuple(TokenValue(hash64(each), None) for each in phonetics.alike(word)))
+            for word in words
+        )
+        found.append(heard[0] if len(heard) == 1 else AllOf(heard))
+    return found[0] if len(found) == 1 else AnyOf(tuple(found))
 
 
 def _uri(parameter: SearchParameter, modifier: str, value: str, _: Surroundings) -> Condition:

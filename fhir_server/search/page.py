@@ -1,16 +1,13 @@
 """One page of matches, and how many there are in all."""
 # ruff: noqa: S608 - the text is made of names of ours, every value is a parameter
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from psycopg import Connection
 
-from fhir_server.search.compile import Bounds, Plan, SystemPlan, plan_by_density, simple_plan
-from fhir_server.search.conditions import Condition
+from fhir_server.search.compile import Bounds, Plan, SystemPlan
 from fhir_server.search.cursor import Cursor, KeyCursor, VersionCursor
 from fhir_server.search.date_page import read_by_date
-from fhir_server.search.densities import Densities
 from fhir_server.search.key_page import read_by_keys
 from fhir_server.search.match import Page, execute
 from fhir_server.search.query import Query
@@ -21,25 +18,6 @@ from hie.core.errors import MalformedSearchError
 
 # Below this an estimate costs no less than counting.
 _COUNTED: Final = 10_000
-
-
-def plan(
-    connection: Connection[tuple[Any, ...]],
-    type_number: int,
-    conditions: Sequence[Condition],
-    densities: Densities,
-    *,
-    is_sorted: bool = False,
-) -> Plan:
-    """Return how to evaluate `conditions`, by how dense they are where that decides.
-
-    `is_sorted` says that the matches are wanted in another order than that of versions.
-    """
-    simple = simple_plan(type_number, conditions)
-    if simple is not None and not (is_sorted and simple.is_ordered):
-        return simple
-    counts = densities.counts(connection, type_number, conditions)
-    return plan_by_density(type_number, conditions, counts, densities.cap(connection))
 
 
 def read_page(

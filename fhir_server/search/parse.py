@@ -16,7 +16,8 @@ from fhir_server.definitions.search_parameters import SearchParameter, type_numb
 from fhir_server.index.indexer import Indexer
 from fhir_server.search import special
 from fhir_server.search.comparison import compared
-from fhir_server.search.conditions import AllOf, AnyOf, Chain, Condition, Has, Not
+from fhir_server.search.conditions import AllOf, AnyOf, Chain, Condition, Has, IdIn, Inside, Not, Restriction
+from fhir_server.search.contained_form import contained_form
 from fhir_server.search.filter import read_filter
 from fhir_server.search.look_up import LookUp
 from fhir_server.search.modifiers import (
@@ -30,11 +31,14 @@ from fhir_server.search.query import Query
 from fhir_server.search.result_parameters import RESULT_PARAMETERS, ResultParameters
 from fhir_server.search.syntax import split_name
 from fhir_server.search.values import target_types
-from hie.core.access import Filters
+from hie.core.access import Filters, Ids, Parameter, Readable
 from hie.core.errors import MalformedSearchError, UnknownResourceTypeError, UnknownSearchParameterError
+from hie.core.language_errors import UnrelatedTypeError
 
 # How far a chain may lead (https://hl7.org/fhir/R4/search.html#chaining sets no limit).
 _DEEPEST: Final = 5
+# What policies restrict is read once for each requester and type, as long as there are so few of them.
+_MOST_RESTRICTIONS: Final = 4_096
 _HAS_PARTS: Final = len(("_has", "type", "reference", "parameter"))
 
 
@@ -56,6 +60,7 @@ class Parser:
         self._zone = zone
         self._page_size = page_size
         self._page_size_limit = page_size_limit
+        self._restrictions: dict[tuple[str, int], tuple[Readable, object, Condition]] = {}
 
     def parse(
         self,
@@ -103,15 +108,23 @@ class Parser:
             except UnknownSearchParameterError:
                 if not is_lenient:
                     raise
-                unknown.append(name)
+                # Of `_sort` and `_include` it is the value that names what is not known.
+                unknown.append(f"{name}={value}" if split_name(name).code in RESULT_PARAMETERS else name)
             else:
                 applied.append((name, value))
-        for narrowed in (around, replace(around, filters=within)):
-            found = self.readable(resource_type, narrowed)
-            if found is not None:
-                conditions.append(found)
-        query = result.query(tuple(conditions), tuple(applied), tuple(unknown))
-        return query if filters is None else replace(query, readable=partial(self.readable, around=around))
+        narrowings = (around,) if within is None else (around, replace(around, filters=within))
+        narrowed = [found for each in narrowings if (found := self.readable(resource_type, each)) is not None]
+        readable = None if filters is None else partial(self.readable, around=around)
+        query = result.query((*conditions, *narrowed), tuple(applied), tuple(unknown), readable)
+        if result.contained == "false":
+            return query
+        inside = tuple(contained_form(each) for each in conditions)
+        return result.query_inside(query, inside, partial(self._container, narrowings))
+
+    def _container(self, narrowings: Sequence[Surroundings], resource_type: str) -> Condition | None:
+        """Return what makes a container of `resource_type` one that may match, None for any."""
+        found = [each for around in narrowings if (each := self.readable(resource_type, around)) is not None]
+        return AllOf(tuple(found)) if found else None
 
     def condition(
         self, resource_type: str, name: str, value: str, around: Surroundings, depth: int = 0
@@ -161,13 +174,57 @@ class Parser:
         readable = around.filters(resource_type)
         if readable.is_everything:
             return None
-        plain = Surroundings(self._base_url, self._zone, around.now, None, around.look_up)
+        # By identity, which a policy that remembers its answers keeps: to compare them costs more than all
+        # else. Nothing in one depends on the time of the request (`ap`) or on what is stored (`:in`).
+        key, stored = (resource_type, id(readable)), self._indexer.registry.stored
+        found = self._restrictions.get(key)
+        if found is None or found[0] is not readable or found[1] is not stored:
+            plain = Surroundings(self._base_url, self._zone, around.now, None, around.look_up)
+            stated = self._any(resource_type, readable, plain)
+            found = readable, stored, Restriction(stated) if readable.alternatives else stated
+            if len(self._restrictions) >= _MOST_RESTRICTIONS:
+                self._restrictions.clear()
+            self._restrictions[key] = found
+        return found[2]
+
+    def _any(self, resource_type: str, readable: Readable, plain: Surroundings) -> Condition:
         return AnyOf(
             tuple(
-                AllOf(tuple(self.condition(resource_type, name, value, plain) for name, value in alternative))
+                AllOf(tuple(self._stated(resource_type, each, plain) for each in alternative))
                 for alternative in readable.alternatives
             )
         )
+
+    def _stated(self, resource_type: str, parameter: Parameter, plain: Surroundings) -> Condition:
+        """Return the condition that one parameter of `Readable` states."""
+        name, value = parameter
+        if isinstance(value, str):
+            return self.condition(resource_type, name, value, plain)
+        if isinstance(value, Ids):
+            return IdIn(value.select, value.params)
+        if name == "not":
+            return Not(self._any(resource_type, value, plain))
+        if name == "any":
+            return self._any(resource_type, value, plain)
+        if name.startswith("_has:"):
+            return self._referred_by(resource_type, name, value, plain)
+        # Not by `chain`: a contained resource says what its author likes of somebody.
+        parts = split_name(name)
+        reference = self._known(resource_type, parts.code, name)
+        numbers = ((each, type_number(each)) for each in target_types(reference, parts.modifier))
+        leading = (
+            Chain(reference.number, number, self._any(target, value, plain))
+            for target, number in numbers
+            if number is not None
+        )
+        return AnyOf(tuple(leading))
+
+    def _referred_by(self, resource_type: str, name: str, value: Readable, plain: Surroundings) -> Condition:
+        _, source, code = name.split(":")
+        own, number = type_number(resource_type), type_number(source)
+        assert own is not None and number is not None  # noqa: S101, PT018 - policies name types of R4
+        referring = self._known(source, code, name)
+        return Has(referring.number, number, own, self._any(source, value, plain))
 
     def chain(
         self,
@@ -180,9 +237,8 @@ class Parser:
     ) -> Condition:
         """Return that the reference ``name`` or ``name:Type`` leads to a resource with the condition `make`.
 
-        `make` takes a type that the reference may lead to; types of which it raises
-        UnknownSearchParameterError are left out unless all are. `whole` is the parameter that errors
-        name. Raises as `parse`.
+        `make` takes a type that the reference may lead to; types for which what follows is not defined
+        are left out unless all are. `whole` is the parameter that errors name. Raises as `parse`.
         """
         expression = f"{resource_type}.{whole or name}"
         parts = split_name(name)
@@ -195,17 +251,22 @@ class Parser:
         if parts.modifier and not is_target(parameter, parts.modifier):
             raise unsupported_modifier(parameter, parts.modifier)
         chains: list[Condition] = []
-        unknown = None
+        unknown: UnknownSearchParameterError | UnrelatedTypeError | None = None
         for target in target_types(parameter, parts.modifier):
             number = type_number(target)
             if number is None:
                 continue
             try:
                 condition = make(target)
-            except UnknownSearchParameterError as error:
+            except (UnknownSearchParameterError, UnrelatedTypeError) as error:
                 unknown = error
                 continue
             chains.append(Chain(parameter.number, number, self._through(target, condition, around)))
+            if number in self._indexer.contained_types:
+                # What is contained is as readable as what contains it.
+                chains.append(Inside(parameter.number, number, contained_form(condition)))
+        if isinstance(unknown, UnrelatedTypeError) and not chains:
+            raise unknown
         if not chains:
             raise UnknownSearchParameterError(
                 f"What follows `{name}` of {resource_type} is defined for no type that it refers to",
@@ -270,7 +331,7 @@ class Parser:
             raise MalformedSearchError(f"`{name}` is not _has:Type:reference:parameter", expression=name)
         referring = self._known(parts[1], parts[2], name)
         if referring.type != "reference" or not referring.may_target(resource_type):
-            raise MalformedSearchError(
+            raise UnrelatedTypeError(
                 f"`{parts[2]}` of {parts[1]} does not refer to {resource_type}", expression=name
             )
         condition = self.condition(parts[1], parts[3], value, around, depth + 1)

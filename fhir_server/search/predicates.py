@@ -28,6 +28,7 @@ from fhir_server.search.conditions import (
 )
 from fhir_server.search.measure_predicates import amount_alternatives, near_predicate, quantity_alternatives
 from fhir_server.search.sql import Sql, any_of
+from fhir_server.search.text import words_predicate
 
 RowCondition = (
     TokenIs
@@ -79,11 +80,7 @@ def row_predicate(condition: RowCondition, row: str) -> Sql:  # noqa: C901, PLR0
         case NearIs():
             return near_predicate(condition, row)
         case TextIs():
-            return _with_param(
-                condition.param,
-                row,
-                [Sql(f"{row}.words @@ %s::tsquery", (value,)) for value in condition.values],
-            )
+            return words_predicate(condition, row)
         case Other():
             inner = row_predicate(condition.condition, row)
             return Sql(f"{row}.param = %s AND NOT ({inner.text})", (condition.condition.param, *inner.params))
@@ -241,12 +238,12 @@ def _below(value: str, row: str) -> Sql:
 def _span(value: Span, row: str) -> Sql:
     """Compare the span [lo, hi) of a row.
 
-    The last of "eq" and the first of "ge" and "le" follow from the rest; they give the index a range.
+    The last two of "eq" and the first of "ge" and "le" follow from the rest; they give indexes a range.
     """
     lo, hi = f"{row}.lo", f"{row}.hi"
     low, high = value.low, value.high
     text, bounds = {
-        "eq": (f"{lo} >= %s AND {hi} <= %s AND {lo} < %s", (low, high, high)),
+        "eq": (f"{lo} >= %s AND {hi} <= %s AND {lo} < %s AND {hi} >= %s", (low, high, high, low)),
         "ne": (f"({lo} < %s OR {hi} > %s)", (low, high)),
         "gt": (f"{hi} > %s", (high,)),
         "lt": (f"{lo} < %s", (low,)),

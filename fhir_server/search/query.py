@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/search.html#return
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,8 @@ from fhir_server.search.conditions import Condition
 Readable = Callable[[str], Condition | None]
 Total = Literal["none", "estimate", "accurate"]
 Summary = Literal["false", "true", "text", "data", "count"]
+Contained = Literal["false", "true", "both"]
+ContainedType = Literal["container", "contained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Include:
     """One `_include` or `_revinclude`.
 
     `parameters` are the reference parameters to follow (more than one for ``*``);
-    `target` is the type to keep, "" for any.
+    `target` is the type to keep, "" for any; `is_inside` says that what contained resources refer to
+    comes along too.
     """
 
     text: str
@@ -42,6 +45,7 @@ class Include:
     target: str
     is_reverse: bool
     is_iterated: bool
+    is_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,12 @@ class Query:
     """One search of resources of type `resource_type`, "" for a search of several types.
 
     `applied` are the parameters as they were understood, in order, for the
-    `self` link; `unknown` the names that were ignored under lenient handling; `readable` says what
-    may come along, None for everything.
+    `self` link; `unknown` the names that were ignored under lenient handling, of parameters that say how to
+    answer with their values; `left_out` the types that were asked for but lack a parameter that others
+    have; `readable` says what
+    may come along, None for everything; `behind` how many resources of a type full text cannot find yet.
+    `is_told` has the answer say that something may be left out.
+    `inside` are the conditions on contained resources, `container` what makes their containers readable.
     """
 
     resource_type: str
@@ -65,8 +73,26 @@ class Query:
     applied: tuple[tuple[str, str], ...] = field(default=())
     unknown: tuple[str, ...] = ()
     readable: Readable | None = field(default=None, compare=False)
+    behind: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    contained: Contained = "false"
+    contained_type: ContainedType = "container"
+    inside: tuple[Condition, ...] = ()
+    container: Readable | None = field(default=None, compare=False)
+    left_out: tuple[str, ...] = ()
+    is_told: bool = False
 
     @property
     def is_by_version(self) -> bool:
         """Whether the matches are in the order of their versions, as they are without `_sort`."""
         return not self.sort or self.sort[0].code == "_lastUpdated"
+
+    @property
+    def is_count_only(self) -> bool:
+        """Whether nothing but the number of matches is wanted."""
+        return self.summary == "count" or self.count == 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether all matches are counted."""
+        return self.is_count_only or self.total != "none"

@@ -14,6 +14,7 @@ from psycopg import Connection
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.definitions.search_parameters import type_number
 from fhir_server.index.indexer import Indexer
+from fhir_server.index.rows import IndexRows
 from fhir_server.search.stored_parameters import FRESH_SECONDS, StoredParameters
 from fhir_server.store.write import Indexed, rewrite_index
 from hie.core.db.database import Transaction
@@ -78,12 +79,27 @@ class Reindexer:
         state: JsonObject = orjson.loads(cursor)
         rows = connection.execute(_BATCH, (state["after"], state["types"], batch)).fetchall()
         if rows:
-            indexed = [Indexed(rid, seq, self._indexer.index(loads(body))) for rid, seq, body in rows]
+            indexed = [Indexed(rid, seq, self._rows_of(loads(body))) for rid, seq, body in rows]
             rewrite_index(indexed).execute(connection)
         if len(rows) == batch:
             return Step(orjson.dumps({**state, "after": rows[-1][0]}).decode(), len(rows))
         self._activate(connection, state["pending"])
         return Step(None, len(rows))
+
+    def _rows_of(self, resource: JsonObject) -> IndexRows:
+        rows = self._indexer.index(resource)
+        rows.text = self._indexer.words(resource)
+        return rows
+
+    def unusable(self) -> list[tuple[str, str, str]]:
+        """Return (type, code, reason) of the stored parameters by which nothing is found, sorted."""
+        registry = self._indexer.registry
+        return [
+            (resource_type, code, reason)
+            for resource_type, entries in sorted(registry.stored.items())
+            for code in sorted(entries)
+            if (reason := self._indexer.refusal_of_definition(registry.of(resource_type)[code])) is not None
+        ]
 
     def _begin(self, connection: Connection[tuple[Any, ...]], resource_types: tuple[str, ...]) -> Step:
         self._stored.refresh(connection, is_forced=True)

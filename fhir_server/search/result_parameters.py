@@ -1,17 +1,29 @@
 """The parameters that say how a search answers, not what it matches.
 
-`_sort _count _include _revinclude _total _summary _elements _contained`, and
-`_cursor`, which `next` links carry (https://hl7.org/fhir/R4/search.html#return). `_format`
+`_sort _count _include _revinclude _total _summary _elements _contained _containedType`,
+and `_cursor`, which `next` links carry (https://hl7.org/fhir/R4/search.html#return). `_format`
 and `_pretty` are for the router.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.definitions.search_parameters import SearchParameter, type_number
+from fhir_server.index import phonetics
+from fhir_server.index.contained import set_apart_numbers
 from fhir_server.search.conditions import Condition
-from fhir_server.search.query import Include, Query, SortKey, Summary, Total
+from fhir_server.search.query import (
+    Contained,
+    ContainedType,
+    Include,
+    Query,
+    Readable,
+    SortKey,
+    Summary,
+    Total,
+)
 from fhir_server.search.sort import SORTABLE
 from fhir_server.search.syntax import split_list, split_name
 from hie.core.errors import MalformedSearchError
@@ -19,6 +31,7 @@ from hie.core.errors import MalformedSearchError
 RESULT_PARAMETERS: Final = frozenset(
     {
         "_contained",
+        "_containedType",
         "_count",
         "_cursor",
         "_elements",
@@ -39,6 +52,8 @@ _SUMMARIES: Final[dict[str, Summary]] = {
     "data": "data",
     "count": "count",
 }
+_CONTAINED: Final[dict[str, Contained]] = {"false": "false", "true": "true", "both": "both"}
+_CONTAINED_TYPES: Final[dict[str, ContainedType]] = {"container": "container", "contained": "contained"}
 _COLUMNS: Final = frozenset({"_id", "_lastUpdated"})
 _T = TypeVar("_T")
 # type:parameter:target
@@ -78,8 +93,10 @@ class ResultParameters:
         self._summary: Summary = "false"
         self._elements: list[str] = []
         self._cursor: str | None = None
+        self._contained: Contained = "false"
+        self._contained_type: ContainedType = "container"
 
-    def read(self, name: str, value: str) -> None:
+    def read(self, name: str, value: str) -> None:  # noqa: C901 - a case a parameter
         """Take one ``name=value``; raises MalformedSearchError or UnknownSearchParameterError."""
         parts = split_name(name)
         if parts.modifier and not (
@@ -105,19 +122,24 @@ class ResultParameters:
                 self._elements = [each.removeprefix(f"{self._type}.") for each in split_list(value)]
             case "_cursor":
                 self._cursor = value
-            case "_contained" if value != "false":
-                raise MalformedSearchError(
-                    f"`_contained` is `{value}`: contained resources are not searched",
-                    expression="_contained",
-                )
+            case "_contained":
+                self._contained = _one_of("_contained", value, _CONTAINED)
+            case "_containedType":
+                self._contained_type = _one_of("_containedType", value, _CONTAINED_TYPES)
+
+    @property
+    def contained(self) -> Contained:
+        """Whether contained resources are searched."""
+        return self._contained
 
     def query(
         self,
         conditions: tuple[Condition, ...],
         applied: tuple[tuple[str, str], ...],
         unknown: tuple[str, ...],
+        readable: Readable | None = None,
     ) -> Query:
-        """Return the whole search."""
+        """Return the whole search; `readable` says what may come along, None for everything."""
         return Query(
             self._type,
             conditions,
@@ -130,7 +152,28 @@ class ResultParameters:
             self._cursor,
             applied,
             unknown,
+            readable,
         )
+
+    def query_inside(self, query: Query, inside: tuple[Condition, ...], container: Readable) -> Query:
+        """Return `query`, the whole search, as one of contained resources for which `inside` holds.
+
+        `container` says what makes a container of a type one that may match.
+        """
+        return replace(
+            query,
+            sort=tuple(self._scoped(each) for each in query.sort),
+            includes=tuple(replace(each, is_inside=True) for each in query.includes),
+            contained=self._contained,
+            contained_type=self._contained_type,
+            inside=inside,
+            container=container,
+        )
+
+    def _scoped(self, key: SortKey) -> SortKey:
+        """Return `key` with the numbers under which the values of what is searched stand."""
+        own = key.numbers if self._contained == "both" else ()
+        return replace(key, numbers=(*own, *set_apart_numbers(key.numbers)))
 
     def _read_count(self, value: str) -> int:
         if not (value.isascii() and value.isdecimal()):
@@ -144,9 +187,11 @@ class ResultParameters:
         if code in _COLUMNS:
             return SortKey(code, None, (), is_descending)
         parameter = self._known(self._type, code, code)
-        if parameter.type not in SORTABLE:
+        if parameter.type not in SORTABLE or code == phonetics.CODE:
             raise MalformedSearchError(
-                f"Search parameter `{code}` is of type {parameter.type}, which has no order",
+                f"Search parameter `{code}` is of type {parameter.type}, which has no order"
+                if parameter.type not in SORTABLE
+                else f"What `{code}` finds has no order",
                 expression="_sort",
             )
         numbers = tuple(each.number for each in self._parts_of(parameter) or (parameter,))
@@ -165,6 +210,10 @@ class ResultParameters:
         name = "_revinclude" if is_reverse else "_include"
         if value == "*" and is_reverse:
             return Include(value, self._referring(), "", is_reverse, is_iterated)
+        if value == "*" and is_iterated:
+            # From what was found it goes on by the references of whatever type that is.
+            every = tuple(found for each in R4_RESOURCE_TYPES for found in self._references(each))
+            return Include(value, every, "", is_reverse, is_iterated)
         parts = [self._type, "*"] if value == "*" else value.split(":")
         if len(parts) not in _INCLUDE_PARTS or type_number(parts[0]) is None:
             raise MalformedSearchError(

@@ -24,21 +24,27 @@ def mount(router: APIRouter, server: Server) -> None:
 
     @interaction(router, "/{resource_type}", name="search-type")
     def search(request: Request, resource_type: str) -> Response:
-        return _answer(request, server, resource_type, read_parameters(request.url.query))
+        return _answer(request, server, resource_type, read_parameters(_query_of(request)))
 
     @interaction(router, "/{resource_type}/_search", name="search-type by POST", methods=["POST"], body=read)
     def search_by_post(request: Request, resource_type: str, body: Sequence[tuple[str, str]]) -> Response:
         # Parameters of the URL and of the body count alike.
-        return _answer(request, server, resource_type, [*read_parameters(request.url.query), *body])
+        return _answer(request, server, resource_type, [*read_parameters(_query_of(request)), *body])
 
     @interaction(router, "/", name="search-system", is_shown=False)
     @interaction(router, "", name="search-system")
     def search_system(request: Request) -> Response:
-        return _answer(request, server, "", read_parameters(request.url.query))
+        return _answer(request, server, "", read_parameters(_query_of(request)))
 
     @interaction(router, "/_search", name="search-system by POST", methods=["POST"], body=read)
     def search_system_by_post(request: Request, body: Sequence[tuple[str, str]]) -> Response:
-        return _answer(request, server, "", [*read_parameters(request.url.query), *body])
+        return _answer(request, server, "", [*read_parameters(_query_of(request)), *body])
+
+
+def _query_of(request: Request) -> str:
+    """Return the query string, as `Request.url` has it, which is made of the whole URL."""
+    text: bytes = request.scope["query_string"]
+    return text.decode("latin-1")
 
 
 def _answer(
@@ -48,11 +54,13 @@ def _answer(
     parameters: Sequence[tuple[str, str]],
 ) -> Response:
     check_format(request)
-    accepted = deferred(request, server, f"{resource_type}?{urlencode(parameters)}")
-    if accepted is not None:
-        return accepted
+    preferred = preferences(request)
+    if preferred.responds_async:
+        accepted = deferred(request, server, f"{resource_type}?{urlencode(parameters)}")
+        if accepted is not None:
+            return accepted
     # An unknown parameter is named in the answer, unless the client asks for strict handling.
-    is_lenient = preferences(request).handling != "strict"
+    is_lenient = preferred.handling != "strict"
     answer = server.look(
         request,
         lambda transaction: server.repository.answer(

@@ -6,23 +6,28 @@ and writes nothing.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
 from psycopg import Connection
 
+from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.definitions.search_parameters import type_number
+from fhir_server.full_text.unindexed import MOST_COUNTED
 from fhir_server.index.indexer import Indexer
 from fhir_server.search import cursor as cursors
 from fhir_server.search import system
+from fhir_server.search.choice import choose
 from fhir_server.search.compile import Bounds, Plan, SystemPlan
+from fhir_server.search.contained_page import read_any_page
+from fhir_server.search.contained_plan import contained_plan
 from fhir_server.search.cursor import IncludeCursor
 from fhir_server.search.densities import Densities
-from fhir_server.search.include import read_included
+from fhir_server.search.include import Reach, read_included
 from fhir_server.search.include_page import MOST_ROWS, read_included_page
 from fhir_server.search.match import Match, Page
-from fhir_server.search.page import count, plan, read_page
+from fhir_server.search.page import count
 from fhir_server.search.parse import Parser
 from fhir_server.search.query import Query
 from fhir_server.search.sql import Sql
@@ -32,15 +37,25 @@ from fhir_server.search.subset import is_whole, subset
 from hie.core.access import Filters
 from hie.core.clock import Clock, SystemClock
 from hie.core.db.database import Transaction
-from hie.core.errors import Issue, TimedOutError
+from hie.core.errors import Issue, TimedOutError, UnavailableError
 from hie.core.ports import SearchEntry, SearchPage, StoredResource
 from hie.core.settings import Settings
 
+AUDIT_EVENT: Final = "AuditEvent"
 _NOTHING: Final = Page((), None)
+_new = tuple.__new__
 _INCOMPLETE: Final = Issue(
     "warning",
     "incomplete",
-    f"More than {MOST_ROWS} resources are included; ask for fewer matches by `_count`",
+    f"More comes along than is shown: more than {MOST_ROWS:,} resources, or more steps of `:iterate` than"
+    " the setting `include_depth` allows; ask for fewer matches by `_count`",
+)
+# The same whether or not something was left out, so that it tells nobody that something is there
+# (`suppressed` of https://hl7.org/fhir/R4/valueset-issue-type.html).
+_RESTRICTED: Final = Issue(
+    "information",
+    "suppressed",
+    "This answer holds what the requester may see; more may exist that access rules or Consents withhold",
 )
 
 
@@ -83,7 +98,9 @@ class SearchService:
         )
         self._clock = clock or SystemClock()
         self._densities = Densities(monotonic)
-        self._include_limit = settings.page_size_limit
+        self._reach = Reach(settings.include_limit, settings.include_depth)
+        self.trail: Callable[[Transaction, Query, Filters | None], Answer] | None = None
+        """What answers searches of AuditEvent, where there is an audit trail."""
 
     def search(
         self,
@@ -111,11 +128,15 @@ class SearchService:
     ) -> Sql:
         """Return a SELECT of (rid, seq), each once and in no order, of all that match.
 
-        Parameters that say how a search answers are without effect. Raises as `search`.
+        Parameters that say how a search answers are without effect. Raises as `search`, and
+        UnavailableError where the full-text index is so far behind that matches would be missing.
         """
         query = self._parse(transaction, resource_type, parameters, filters=filters)
+        for issue in _behind(query):
+            raise UnavailableError(f"{issue.message}; try again later")
         number = type_number(resource_type) or 0
-        return plan(transaction.connection, number, query.conditions, self._densities).all(Bounds())
+        chosen = choose(transaction.connection, number, query.conditions, self._densities, is_whole=True)
+        return chosen.all(Bounds())
 
     def answer(
         self,
@@ -142,13 +163,17 @@ class SearchService:
             query = self._parse(
                 transaction, resource_type, parameters, is_lenient=is_lenient, filters=filters, within=within
             )
+            if resource_type == AUDIT_EVENT and self.trail is not None:
+                return self.trail(transaction, query, filters)
+            if query.contained != "false":
+                return self._answer(transaction, query, self._contained_plan(transaction, [query]))
             number = type_number(resource_type) or 0
-            chosen = plan(
+            chosen = choose(
                 transaction.connection,
                 number,
                 query.conditions,
                 self._densities,
-                is_sorted=not query.is_by_version,
+                is_whole=not query.is_by_version or query.is_counted,
             )
             return self._answer(transaction, query, chosen)
         except psycopg.errors.QueryCanceled as error:
@@ -166,24 +191,45 @@ class SearchService:
         filters: Filters | None,
         within: Filters | None,
     ) -> Answer:
-        """Return one page of a search of all types; every parameter must be one of each."""
+        """Return one page of a search of all types, less those that lack a parameter that others have."""
         types, others = system.types_of(parameters)
         stored = system.stored_types(transaction.connection)
-        queries = [
-            self._parse(transaction, each, others, is_lenient=is_lenient, filters=filters, within=within)
-            for each in types or stored or ("Basic",)
-        ]
-        plans = [
-            plan(
+        inside = (R4_RESOURCE_TYPES[number - 1] for number in sorted(self.indexer.contained_types))
+        queries = system.of_use(
+            types or tuple(dict.fromkeys((*stored, *inside))) or ("Basic",),
+            lambda each: self._parse(
+                transaction, each, others, is_lenient=is_lenient, filters=filters, within=within
+            ),
+            is_strict=bool(types) and not is_lenient,
+        )
+        whole = system.merged(queries, parameters)
+        if types:
+            searched = {each.resource_type for each in queries}
+            whole = replace(whole, left_out=tuple(each for each in types if each not in searched))
+        if whole.contained != "false":
+            return self._answer(transaction, whole, self._contained_plan(transaction, queries))
+        plans = self._plans(transaction, [each for each in queries if each.resource_type in stored])
+        return self._answer(transaction, whole, SystemPlan(plans))
+
+    def _plans(self, transaction: Transaction, queries: Sequence[Query]) -> tuple[Plan, ...]:
+        return tuple(
+            choose(
                 transaction.connection,
                 type_number(each.resource_type) or 0,
                 each.conditions,
                 self._densities,
+                is_whole=not each.is_by_version or each.is_counted,
             )
             for each in queries
-            if each.resource_type in stored
-        ]
-        return self._answer(transaction, system.merged(queries, parameters), SystemPlan(tuple(plans)))
+        )
+
+    def _contained_plan(self, transaction: Transaction, queries: Sequence[Query]) -> SystemPlan:
+        return contained_plan(
+            transaction.connection,
+            queries,
+            self._plans(transaction, [each for each in queries if each.contained == "both"]),
+            self._densities,
+        )
 
     def _parse(
         self,
@@ -196,15 +242,20 @@ class SearchService:
         within: Filters | None = None,
     ) -> Query:
         self.stored_parameters.refresh(transaction.connection)
-        return self._parser.parse(
+        look_up = StoredLookUp(transaction.connection)
+        query = self._parser.parse(
             resource_type,
             parameters,
             self._clock.now(),
             is_lenient=is_lenient,
             filters=filters,
             within=within,
-            look_up=StoredLookUp(transaction.connection),
+            look_up=look_up,
         )
+        is_told = filters is not None and filters(resource_type).is_told
+        if look_up.behind or is_told:
+            return replace(query, behind=look_up.behind, is_told=is_told)
+        return query
 
     def _answer(self, transaction: Transaction, query: Query, chosen: Plan | SystemPlan) -> Answer:
         connection = transaction.connection
@@ -212,20 +263,18 @@ class SearchService:
         behind = None if query.cursor is None else cursors.decode(query.cursor, search)
         if isinstance(behind, IncludeCursor):
             return self._more_included(connection, query, behind, search)
-        is_count_only = query.summary == "count" or query.count == 0
-        page = _NOTHING if is_count_only else read_page(connection, chosen, query, behind)
+        is_count_only = query.is_count_only
+        page = _NOTHING if is_count_only else read_any_page(connection, chosen, query, behind)
         total = None
-        if is_count_only or query.total != "none":
+        if query.is_counted:
             total = count(connection, chosen, may_estimate=query.total == "estimate")
         elif behind is None and page.next is None:
             total = len(page.matches)  # known for nothing
         following = None if page.next is None else cursors.encode(page.next, search)
-        entries = [_entry(query, match, "match") for match in page.matches]
-        issues = _unknown(query)
+        entries = _entries(query, page.matches, "match")
+        issues = _unknown(query) + _behind(query) + ((_RESTRICTED,) if query.is_told else ())
         if query.includes and page.matches:
-            included = read_included(
-                connection, page.matches, query.includes, self._include_limit, query.readable
-            )
+            included = read_included(connection, page.matches, query.includes, self._reach, query.readable)
             if not included.is_complete:
                 rids = tuple(match.rid for match in page.matches)
                 more = self._more_included(connection, query, IncludeCursor(rids, None, following), search)
@@ -233,7 +282,7 @@ class SearchService:
                 return Answer(
                     query, SearchPage(tuple(entries), more.page.next_cursor, total), issues + more.issues
                 )
-            entries += [_entry(query, match, "include") for match in included.resources]
+            entries += _entries(query, included.resources, "include")
         return Answer(query, SearchPage(tuple(entries), following, total), issues)
 
     def _more_included(
@@ -241,31 +290,61 @@ class SearchService:
     ) -> Answer:
         """Return the page of what comes along behind `behind`; then the matches go on."""
         page = read_included_page(
-            connection, behind.rids, query.includes, self._include_limit, query.readable, behind.after
+            connection, behind.rids, query.includes, self._reach, query.readable, behind.after
         )
         following = behind.following
         if page.after is not None:
             following = cursors.encode(IncludeCursor(behind.rids, page.after, following), search)
-        entries = tuple(_entry(query, match, "include") for match in page.resources)
+        entries = tuple(_entries(query, page.resources, "include"))
         issues = () if page.is_complete else (_INCOMPLETE,)
         return Answer(query, SearchPage(entries, following, None), issues)
 
 
-def _entry(query: Query, match: Match, mode: str) -> SearchEntry:
+def _entries(query: Query, matches: Sequence[Match], mode: str) -> list[SearchEntry]:
     # `_elements` names elements of the type that is searched; what comes along stays whole.
-    stays_whole = is_whole(query) or (bool(query.elements) and mode == "include")
-    body = match.body if stays_whole else subset(match.body, match.type, query)
-    return SearchEntry(StoredResource(match.type, match.id, match.version, match.last_updated, body), mode)
+    if not (is_whole(query) or (bool(query.elements) and mode == "include")):
+        matches = [each._replace(body=subset(each.body, each.type, query)) for each in matches]
+    # A match is its row, what `StoredResource` has, in that order, and what contains it. `_new` is what a
+    # call of the classes does, without the Python function in between.
+    return [_new(SearchEntry, (_new(StoredResource, match[1:6]), mode, match.container)) for match in matches]
 
 
 def _unknown(query: Query) -> tuple[Issue, ...]:
     searched = query.resource_type or "these types"
-    return tuple(
+    ignored = (
         Issue(
             "warning",
             "not-supported",
-            f"Search parameter `{name}` is not known for {searched} and was ignored",
-            f"{query.resource_type}.{name}".lstrip("."),
+            f"`{name}` names a search parameter that is not known and was ignored"
+            if "=" in name
+            else f"Search parameter `{name}` is not known for {searched} and was ignored",
+            f"{query.resource_type}.{name.partition('=')[0]}".lstrip("."),
         )
         for name in query.unknown
     )
+    unsearched = (
+        Issue(
+            "warning",
+            "not-supported",
+            f"{name} was not searched: it lacks a parameter that other types have",
+            "_type",
+        )
+        for name in query.left_out
+    )
+    return (*ignored, *unsearched)
+
+
+def _behind(query: Query) -> tuple[Issue, ...]:
+    return tuple(
+        Issue(
+            "warning",
+            "incomplete",
+            f"The full-text index is behind by {_number(count)} {name} resources,"
+            " which `_text` and `_content` do not find yet",
+        )
+        for name, count in query.behind.items()
+    )
+
+
+def _number(count: int) -> str:
+    return f"more than {MOST_COUNTED:,}" if count > MOST_COUNTED else f"{count:,}"

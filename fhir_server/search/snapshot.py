@@ -20,8 +20,13 @@ from fhir_server.search.sql import Sql, joined
 WINDOW: Final = 20_000
 # At most so many versions of the searched type are listed; a cursor stays below 4 kB.
 _MOST_LISTED: Final = 1_000
-# Whether the snapshot of a statement knows of transactions that had not ended.
-UNDER_WAY: Final = "pg_snapshot_xmin(pg_current_snapshot()) < pg_snapshot_xmax(pg_current_snapshot())"
+# Whether transactions had not ended when the snapshot of a statement was taken. It does not list those whose
+# numbers are above that of the last one that ended; but age() counts from the next number to be given out
+# (PostgreSQL: xid_age in src/backend/utils/adt/xid.c). Whoever writes counts from its own number.
+UNDER_WAY: Final = """(
+SELECT pg_snapshot_xmin(s) < pg_snapshot_xmax(s) OR age(xid(pg_snapshot_xmin(s))) <> 0
+    OR pg_current_xact_id_if_assigned() IS NOT NULL
+FROM pg_current_snapshot() AS s)"""
 
 
 @dataclass(frozen=True, slots=True)

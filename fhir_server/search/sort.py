@@ -3,7 +3,8 @@
 A resource with several values is sorted by the least for ascending order and by
 the greatest for descending; one without a value comes last. All keys are read
 from the index tables: codes as written, Chinese texts by their pinyin,
-references by the id of the resource that they lead to.
+references by the id of the resource that they lead to. Where contained resources are searched,
+theirs are the values of their container.
 """
 # ruff: noqa: S608 - the text is made of names of ours, every value is a parameter
 
@@ -48,9 +49,12 @@ def key_of(sort: SortKey) -> Key:
     table, low, high, kind = _COLUMNS[sort.type]
     pick, column = ("max", high) if sort.is_descending else ("min", low)
     source = table if " k " in table else f"{table} k"
+    own = "k.rid = r.rid"
+    if any(number < 0 for number in sort.numbers):
+        own = "k.rid = ANY(r.rid || ARRAY(SELECT c.rid FROM contained c WHERE c.container = r.rid))"
     return Key(
         Sql(
-            f"(SELECT {pick}({column}) FROM {source} WHERE k.rid = r.rid AND k.param = ANY(%s::int[]))",
+            f"(SELECT {pick}({column}) FROM {source} WHERE {own} AND k.param = ANY(%s::int[]))",
             (list(sort.numbers),),
         ),
         kind,

@@ -10,9 +10,10 @@ from typing import Any, Final
 from psycopg import Connection
 
 from fhir_server.definitions.search_parameters import type_number
+from fhir_server.full_text.unindexed import missing
 from fhir_server.index.hashing import hash64, param_id
 from fhir_server.search.code_hierarchy import relatives
-from fhir_server.search.look_up import Code
+from fhir_server.search.look_up import Code, Unindexed
 from fhir_server.search.value_set import members_of
 from hie.core.errors import MalformedSearchError
 from hie.core.fhir.json import JsonObject, loads
@@ -50,6 +51,9 @@ class StoredLookUp:
     def __init__(self, connection: Connection[tuple[Any, ...]]) -> None:
         """Take the connection; nothing is read before it is asked for."""
         self._connection = connection
+        self._unindexed: dict[str, Sequence[Unindexed]] = {}
+        self.behind: dict[str, int] = {}
+        """Of each type that was asked for, how many resources the words of `_text` lack, where too many."""
 
     def members(self, value_set: str) -> Sequence[Code]:
         """Return the codes of a value set, as `LookUp.members`."""
@@ -68,6 +72,17 @@ class StoredLookUp:
         values = {"type": type_number(resource_type), "id": resource_id, "param": parameter}
         rows = self._connection.execute(_ABOVE if is_above else _BELOW, values)
         return [row[0] for row in rows]
+
+    def unindexed(self, resource_type: str) -> Sequence[Unindexed]:
+        """Return the resources whose words are not indexed, as `LookUp.unindexed`."""
+        found = self._unindexed.get(resource_type)
+        if found is None:
+            versions, behind = missing(self._connection, type_number(resource_type) or 0)
+            found = [Unindexed(rid, seq, loads(body)) for rid, seq, body in versions]
+            self._unindexed[resource_type] = found
+            if behind:
+                self.behind[resource_type] = behind
+        return found
 
     def _value_set(self, url: str) -> JsonObject:
         return self._find("ValueSet", url)

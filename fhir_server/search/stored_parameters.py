@@ -2,12 +2,13 @@
 
 https://hl7.org/fhir/R4/searchparameter.html. One that is stored (registered) is indexed
 from then on; searches may use it when `$reindex` has gone over what was stored before, which
-`active_search_parameter` says. Every process looks for changes once a second. Parameters of R4
+`active_search_parameter` says. Every process looks for changes once a second, also for types of
+which contained resources are stored: only into those are chains followed. Parameters of R4
 itself cannot be replaced.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from psycopg import Connection
@@ -15,6 +16,7 @@ from psycopg import Connection
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.definitions.search_parameters import (
     ANY_RESOURCE,
+    SearchParameter,
     SearchParameterRegistry,
     digest_of,
     load_registry,
@@ -29,6 +31,15 @@ _UNUSED: Final = frozenset({"retired"})
 _STATE: Final = """
 SELECT (SELECT seq FROM resource WHERE type = %s ORDER BY seq DESC LIMIT 1),
        ARRAY(SELECT resource_type || ' ' || code || ' ' || digest FROM active_search_parameter ORDER BY 1)
+"""
+# One look into the index for each type of which there are contained resources.
+_CONTAINED: Final = """
+WITH RECURSIVE found (type) AS (
+    (SELECT type FROM contained ORDER BY type LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.type FROM contained c WHERE c.type > found.type ORDER BY c.type LIMIT 1)
+    FROM found WHERE found.type IS NOT NULL
+) SELECT type FROM found WHERE type IS NOT NULL
 """
 _DEFINITIONS: Final = "SELECT body FROM resource WHERE type = %s AND NOT is_deleted ORDER BY seq"
 _ACTIVE: Final = "SELECT resource_type, code, digest FROM active_search_parameter"
@@ -53,6 +64,7 @@ class StoredParameters:
         if not is_forced and now - self._looked_at < FRESH_SECONDS:
             return
         self._looked_at = now
+        self._indexer.contained_types.update(row[0] for row in connection.execute(_CONTAINED))
         number = type_number("SearchParameter")
         state = connection.execute(_STATE, (number,)).fetchone()
         if state == self._state:
@@ -83,6 +95,14 @@ def registry_of(
             is_active = active.get((base, code)) == digest_of(definition)
             found.setdefault(base, {})[code] = {**definition, "active": is_active}
     return official.extended(found)
+
+
+def parameters_of(resource: JsonObject) -> Iterator[SearchParameter]:
+    """Return what `resource` alone defines, a parameter for each type; none where it replaces R4's own."""
+    registry = registry_of([resource], {})
+    for resource_type, entries in registry.stored.items():
+        for code in entries:
+            yield registry.of(resource_type)[code]
 
 
 def _is_usable(resource: JsonObject) -> bool:

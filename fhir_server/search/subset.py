@@ -7,7 +7,7 @@ tag SUBSETTED, so that nobody takes the part for the whole.
 from collections.abc import Collection
 from typing import Final
 
-from fhir_server.definitions.search_parameters import load_element_types
+from fhir_server.definitions.elements import required_of, summary_of
 from fhir_server.search.query import Query
 from hie.core.fhir.json import JsonObject, dumps, loads
 
@@ -27,14 +27,13 @@ def is_whole(query: Query) -> bool:
 
 def subset(body: bytes, resource_type: str, query: Query) -> bytes:
     """Return the part of the resource `body` that `query` asks for, tagged SUBSETTED."""
-    elements = load_element_types()
-    required = elements.required_of(resource_type)
+    required = required_of(resource_type)
     resource: JsonObject = loads(body)
     if query.elements:
         return _tagged(_only(resource, required | frozenset(query.elements)))
     match query.summary:
         case "true":
-            return _tagged(_only(resource, elements.summary_of(resource_type) | required))
+            return _tagged(_only(resource, summary_of(resource_type) | required))
         case "text":
             return _tagged(_only(resource, required | {"text"}))
         case _:

@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/http.html#search. A search of several types is the union
 searches of each; here is what is asked of each, and what the whole is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.definitions.search_parameters import type_number
 from fhir_server.search.query import Query, SortKey
 from fhir_server.search.syntax import split_list
-from hie.core.errors import MalformedSearchError
+from hie.core.errors import MalformedSearchError, UnknownSearchParameterError
 
 # One look into the index for each type that there is, not a walk over all resources.
 _STORED: Final = """
@@ -47,20 +47,52 @@ def stored_types(connection: Connection[tuple[Any, ...]]) -> tuple[str, ...]:
     return tuple(R4_RESOURCE_TYPES[row[0] - 1] for row in connection.execute(_STORED))
 
 
+def of_use(types: Sequence[str], parse: Callable[[str], Query], *, is_strict: bool) -> list[Query]:
+    """Return what `parse` makes of those of `types` that know every search parameter that one of them knows.
+
+    Without a condition that others have, a type would be searched for more than was asked. Raises
+    UnknownSearchParameterError where `parse` does so for all, with `is_strict` where it does for one.
+    """
+    queries: list[Query] = []
+    unknown: UnknownSearchParameterError | None = None
+    for each in types:
+        try:
+            queries.append(parse(each))
+        except UnknownSearchParameterError as error:
+            if is_strict:
+                raise
+            unknown = unknown or error
+    if unknown is not None and not queries:
+        raise unknown
+    everywhere = set.intersection(*(_unknown_conditions(each) for each in queries))
+    return [each for each in queries if _unknown_conditions(each) <= everywhere]
+
+
+def _unknown_conditions(query: Query) -> set[str]:
+    return {name for name in query.unknown if "=" not in name}
+
+
 def merged(queries: Sequence[Query], parameters: Sequence[tuple[str, str]]) -> Query:
     """Return the search that `queries`, one a type, are together.
 
-    Raises MalformedSearchError for a `_sort` whose parameter is of different types.
+    `_sort` by what one of the types does not know is unknown to all. Raises MalformedSearchError for
+    a `_sort` whose parameter is of different types.
     """
     first = queries[0]
     unknown = tuple(dict.fromkeys(name for each in queries for name in each.unknown))
+    is_sorted = not any(name.startswith("_sort=") for name in unknown)
+    keys = zip(*(each.sort for each in queries), strict=True) if is_sorted else ()
     return replace(
         first,
         resource_type="",
         conditions=(),
-        sort=tuple(_merged_key(keys) for keys in zip(*(each.sort for each in queries), strict=True)),
-        applied=tuple(pair for pair in parameters if pair[0] not in unknown),
+        sort=tuple(_merged_key(each) for each in keys),
+        applied=tuple(
+            pair for pair in parameters if pair[0] not in unknown and f"{pair[0]}={pair[1]}" not in unknown
+        ),
         unknown=unknown,
+        behind={name: number for each in queries for name, number in each.behind.items()},
+        is_told=any(each.is_told for each in queries),
     )
 
 

@@ -6,17 +6,21 @@ begin with it.
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.index.hashing import param_id
 from fhir_server.index.normal_form import LONGEST, normal_form
 from fhir_server.index.strings import window_param
-from fhir_server.index.words import NAMES, lexeme, words_of
-from fhir_server.search.conditions import StringIs, TextIs
+from fhir_server.index.words import NAMES, lexeme, words_in, words_of
+from fhir_server.search.conditions import StringIs, TextIs, Words
+from fhir_server.search.look_up import LookUp
+from fhir_server.search.sql import Sql, any_of
 from fhir_server.search.syntax import split_list, unescape
+from hie.core.fhir.json import JsonObject
 
-__all__ = ["NAMES", "full_text", "text_of_code"]
+__all__ = ["NAMES", "full_text", "has_words", "text_of_code", "words_predicate"]
 
 _PREFIX: Final = re.compile(r"[^\s*]+\*")
 
@@ -32,14 +36,42 @@ def text_of_code(parameter: SearchParameter, text: str) -> StringIs:
     )
 
 
-def full_text(parameter: SearchParameter, text: str) -> TextIs:
-    """Return the condition ``_text=text`` or ``_content=text``."""
-    return TextIs(
-        parameter.number, tuple(_query(parameter.number, unescape(part)) for part in split_list(text))
+def full_text(parameter: SearchParameter, text: str, look_up: LookUp | None) -> TextIs:
+    """Return the condition ``_text=text`` or ``_content=text``.
+
+    `look_up` knows the resources whose words are not indexed yet; None: there are none.
+    """
+    asked = TextIs(
+        parameter.number, parameter.code, tuple(_words(unescape(part)) for part in split_list(text))
+    )
+    if look_up is None:
+        return asked
+    found = tuple(
+        (each.rid, each.seq)
+        for each in look_up.unindexed(parameter.resource_type)
+        if has_words(asked, each.resource)
+    )
+    return replace(asked, unindexed=found) if found else asked
+
+
+def has_words(condition: TextIs, resource: JsonObject) -> bool:
+    """Return whether `condition` holds of `resource`, as the index would say."""
+    words = words_in(condition.code, resource)
+    return any(
+        all(each in words for each in value.whole)
+        and all(any(word.startswith(begun) for word in words) for begun in value.beginnings)
+        for value in condition.values
     )
 
 
-def _query(param: int, text: str) -> str:
+def words_predicate(condition: TextIs, row: str) -> Sql:
+    """Return what is true of the rows of `ix_text`, under the alias `row`, that satisfy `condition`."""
+    param = condition.param
+    either = any_of(Sql(f"{row}.words @@ %s::tsquery", (_query(param, value),)) for value in condition.values)
+    return Sql(f"{row}.param = %s AND {either.text}", (param, *either.params))
+
+
+def _words(text: str) -> Words:
     begun = [word for found in _PREFIX.findall(text) for word in words_of(found)[-1:]]
     whole = words_of(_PREFIX.sub(" ", text))
     if not begun and not whole:
@@ -48,6 +80,11 @@ def _query(param: int, text: str) -> str:
     needed = [
         each for each in dict.fromkeys(whole) if not any(each != pair and each in pair for pair in whole)
     ]
-    listed = [f"'{lexeme(param, word)}'" for word in needed or whole]
-    listed += [f"'{lexeme(param, word)}':*" for word in dict.fromkeys(begun)]
+    return Words(tuple(needed or whole), tuple(dict.fromkeys(begun)))
+
+
+def _query(param: int, value: Words) -> str:
+    """Return `value` as PostgreSQL writes a tsquery."""
+    listed = [f"'{lexeme(param, word)}'" for word in value.whole]
+    listed += [f"'{lexeme(param, word)}':*" for word in value.beginnings]
     return " & ".join(listed)

@@ -7,6 +7,7 @@ matches; a resource that is created meanwhile is not shown. So each is seen once
 """
 # ruff: noqa: S608 - the text is made of names of ours, every value is a parameter
 
+from operator import itemgetter
 from typing import Any, Final
 
 from psycopg import Connection
@@ -18,6 +19,8 @@ from fhir_server.search.snapshot import UNDER_WAY, Snapshot, snapshot_of, visibl
 from fhir_server.search.sql import Sql, joined
 
 _NO_RESOURCE: Final = ", ".join(["NULL"] * WIDTH)
+# The number of the version that a row stands for.
+_AT: Final = itemgetter(WIDTH)
 
 
 def read_by_version(
@@ -34,10 +37,10 @@ def read_by_version(
     else:
         rows, snapshot = _next(connection, plan, size, cursor, is_ascending=is_ascending), cursor.snapshot
     # The join with `resource` promises no order.
-    rows.sort(key=lambda row: int(row[WIDTH]), reverse=not is_ascending)
+    rows.sort(key=_AT, reverse=not is_ascending)
     shown = rows[:size]
     following = VersionCursor(snapshot, shown[-1][WIDTH]) if len(rows) > size and shown else None
-    return Page(tuple(match_of(row) for row in shown), following)
+    return Page(tuple(map(match_of, shown)), following)
 
 
 def _first(
@@ -48,7 +51,7 @@ def _first(
         rows = _newest(connection, plan, size)
         # Nobody else at work: whatever changes from now on is later than the latest match.
         if len(rows) <= size or not rows[0][WIDTH + 1]:
-            return rows, Snapshot(max((row[WIDTH] for row in rows), default=0))
+            return rows, Snapshot(max(map(_AT, rows), default=0))
     return _first_with_snapshot(connection, plan, size, is_ascending=is_ascending)
 
 

@@ -27,6 +27,7 @@ SELECT c.rid FROM (
 WHERE c.n = 1 OR c.versions <= %s
 """
 _LOCK: Final = "SELECT rid FROM resource r WHERE rid = ANY(%s) AND {where} ORDER BY rid FOR UPDATE"
+_REMOVE_CONTAINED: Final = "DELETE FROM contained WHERE container = ANY(%s) RETURNING rid"
 _REMOVE_INDEX: Final = tuple(f"DELETE FROM {table.name} WHERE rid = ANY(%s)" for table in INDEX_TABLES)
 _REMOVE_HISTORY: Final = "DELETE FROM resource_history WHERE rid = ANY(%s)"
 _REMOVE: Final = "DELETE FROM resource WHERE rid = ANY(%s) RETURNING type, id, version, is_deleted"
@@ -99,9 +100,10 @@ def _remove_resources(
     rids = _rids(connection, _LOCK.format(where=where.text), (chosen, *where.params))
     if not rids:
         return 0, []
+    indexed = [*rids, *_rids(connection, _REMOVE_CONTAINED, (rids,))]
     with connection.pipeline():
         for statement in _REMOVE_INDEX:
-            connection.execute(statement, (rids,))
+            connection.execute(statement, (indexed,))
         superseded = connection.execute(_REMOVE_HISTORY, (rids,))
         current = connection.execute(_REMOVE, (rids,))
     rows = current.fetchall()

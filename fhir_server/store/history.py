@@ -1,15 +1,17 @@
 """Versions of many resources, newest first: https://hl7.org/fhir/R4/http.html#history.
 
 Pages run by `seq`, which every version has once and later versions have higher: versions made
-meanwhile shift nothing. Superseded versions and current ones stand in two tables; each is read
-type by type from its index (type, seq), so that a page costs the same however much there is.
+meanwhile shift nothing. All pages of one reading end at the same instant, up to which nothing is
+missing (`settled`): who asks again from the latest version it saw misses none. Superseded versions
+and current ones stand in two tables; each is read type by type from its index (type, seq), so that a
+page costs the same however much there is.
 """
 # ruff: noqa: S608 - the text is made of names of ours, every value is a parameter
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
@@ -17,6 +19,7 @@ from fhir_server.index.date_range import DateRange
 from fhir_server.search.sql import Sql, all_of
 from fhir_server.store.identity import TYPE_NAME, TYPE_NUMBER
 from fhir_server.store.read import HistoryEntry
+from fhir_server.store.settled import settled
 from fhir_server.store.write import Method
 from hie.core.ports import StoredResource
 
@@ -36,16 +39,23 @@ class Window:
     among: Sequence[tuple[str, str]] | None = None
 
 
+class FeedCursor(NamedTuple):
+    """The place behind the version `before` in a reading of what was made until `until`."""
+
+    before: int
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A page of versions; `next_before` is the cursor of the next page if there is one.
+    """A page of versions; `following` is the place of the next page if there is one.
 
     `deleted` says of each entry whether its resource is deleted now.
     """
 
     entries: Sequence[HistoryEntry]
     deleted: Sequence[bool]
-    next_before: int | None
+    following: FeedCursor | None
 
 
 def feed(
@@ -55,15 +65,18 @@ def feed(
     readable: Sql,
     *,
     count: int,
-    before: int | None = None,
+    now: datetime,
+    behind: FeedCursor | None = None,
 ) -> Feed:
-    """Return at most `count` versions of `resource_types` that lie before the cursor `before`.
+    """Return at most `count` versions of `resource_types` behind the place `behind`, by lastUpdated.
 
-    `readable` is a predicate over ``r``, a row of `resource`.
+    Where it is None they begin with those made until `now`, or what is settled by then. `readable`
+    is a predicate over ``r``, a row of `resource`.
     """
-    current = all_of([*_conditions("r", window, is_current=True), readable])
-    superseded = all_of([*_conditions("h", window, is_current=False), readable])
-    cursor, numbers = before or _NEWEST, [TYPE_NUMBER[each] for each in resource_types]
+    before, until = behind or FeedCursor(_NEWEST, settled(connection, now))
+    current = all_of([*_conditions("r", window, until, is_current=True), readable])
+    superseded = all_of([*_conditions("h", window, until, is_current=False), readable])
+    numbers = [TYPE_NUMBER[each] for each in resource_types]
     rows = connection.execute(
         f"""
         SELECT type, id, version, last_updated, body, method, seq, is_deleted
@@ -81,15 +94,17 @@ def feed(
         ) AS v
         ORDER BY seq DESC LIMIT %s
         """,
-        (numbers, cursor, *current.params, count + 1, cursor, *superseded.params, count + 1, count + 1),
+        (numbers, before, *current.params, count + 1, before, *superseded.params, count + 1, count + 1),
     ).fetchall()
     shown = rows[:count]
-    following = shown[-1][6] if len(rows) > count and shown else None
+    following = FeedCursor(shown[-1][6], until) if len(rows) > count and shown else None
+    # Writers that were at work at once may be stamped in another order than they are numbered.
+    shown.sort(key=lambda row: (row[3], row[6]), reverse=True)
     return Feed([_entry(row) for row in shown], [row[7] for row in shown], following)
 
 
-def _conditions(version: str, window: Window, *, is_current: bool) -> list[Sql]:
-    found: list[Sql] = []
+def _conditions(version: str, window: Window, until: datetime, *, is_current: bool) -> list[Sql]:
+    found = [Sql(f"{version}.last_updated <= %s", (until,))]
     if window.since is not None:
         found.append(Sql(f"{version}.last_updated >= %s", (window.since,)))
     if window.at is not None:

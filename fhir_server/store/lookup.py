@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from fhir_server.store import planner
 from fhir_server.store.arrays import BigInts, Ints, SmallInts, Texts
+from fhir_server.store.settled import UNDER_WAY
 from hie.core.db.database import Transaction
 
 Key = tuple[int, str]
@@ -58,17 +59,19 @@ READ_BODIES = "SELECT rid, body FROM resource WHERE rid = ANY(%s)"
 LOCK_KEYS = "SELECT pg_advisory_xact_lock(k) FROM unnest(%s) AS k"
 LOCK_ROWS = "SELECT rid, version FROM resource WHERE rid = ANY(%s) ORDER BY rid FOR UPDATE"
 
-# What comes next in the transaction is the statement that writes, which ends this itself. Most
-# transactions write one version: without FROM, planning their number costs 30 µs less.
-TAKE_NUMBER = f"SELECT NULL, NULL, ARRAY[nextval('resource_seq')], {planner.BEGIN}"
+# What comes next in the transaction is the statement that writes, which ends this itself; the versions
+# are stamped between the two. Most transactions write one version: without FROM, planning their number
+# costs 30 µs less.
+TAKE_NUMBER = f"SELECT NULL, NULL, ARRAY[nextval('resource_seq')], {planner.BEGIN}, {UNDER_WAY}"
 TAKE_NUMBERS = f"""
-SELECT NULL, NULL, array_agg(nextval('resource_seq')), {planner.BEGIN} FROM generate_series(1, %s)
+SELECT NULL, NULL, array_agg(nextval('resource_seq')), {planner.BEGIN}, {UNDER_WAY}
+FROM generate_series(1, %s)
 """  # noqa: S608 - our settings
 
 # The numbers depend on what is locked, so that none is taken before.
 LOCK_ROWS_AND_TAKE_NUMBERS = f"""
 WITH locked AS MATERIALIZED ({LOCK_ROWS})
-SELECT l.rids, l.versions, n.numbers, {planner.BEGIN}
+SELECT l.rids, l.versions, n.numbers, {planner.BEGIN}, {UNDER_WAY}
 FROM (SELECT array_agg(rid) AS rids, array_agg(version) AS versions, count(*) AS count FROM locked) AS l,
     LATERAL (
         SELECT array_agg(nextval('resource_seq')) AS numbers

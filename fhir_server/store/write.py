@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
+from fhir_server.index.contained import contained_rid, local_key
 from fhir_server.index.hashing import reference_key
 from fhir_server.index.rows import COLUMNS, NULLED, IndexRows
 from fhir_server.store import planner
@@ -50,7 +51,18 @@ SELECT rid, type, version, seq, method, is_deleted, %s, body
 FROM unnest(%s, %s, %s, %s, %s, %s, %s) AS v (rid, type, version, seq, method, is_deleted, body)
 """
 
-_DELETE_INDEX = tuple(f"DELETE FROM {table.name} WHERE rid = ANY(%s)" for table in INDEX_TABLES)  # noqa: S608 - our tables
+# Of the resources %s and of what they contain.
+_DELETE_CONTAINED = "DELETE FROM contained WHERE container = ANY(%s) RETURNING rid"
+_DELETED = "SELECT %s::bigint[] || ARRAY(SELECT g.rid FROM gone g) AS rids"
+_DELETE_INDEX = tuple(
+    f"DELETE FROM {table.name} WHERE rid = ANY((SELECT d.rids FROM deleted d)::bigint[])"  # noqa: S608 - our tables
+    for table in INDEX_TABLES
+)
+
+_INSERT_CONTAINED = """
+INSERT INTO contained (rid, container, container_type, type, id, key_hash)
+SELECT * FROM unnest(%s, %s, %s, %s, %s, %s)
+"""
 
 
 class Method(IntEnum):
@@ -83,9 +95,9 @@ class Statement:
         self._parts: list[str] = []
         self._parameters: list[object] = []
 
-    def add(self, part: str, *parameters: object) -> None:
-        """Add an INSERT, UPDATE or DELETE with its parameters."""
-        self._parts.append(f"p{len(self._parts)} AS ({part})")
+    def add(self, part: str, *parameters: object, name: str = "") -> None:
+        """Add an INSERT, UPDATE or DELETE with its parameters; others may refer to it by its `name`."""
+        self._parts.append(f"{name or f'p{len(self._parts)}'} AS ({part})")
         self._parameters += parameters
 
     @property
@@ -138,9 +150,7 @@ class Indexed(NamedTuple):
 def rewrite_index(indexed: Sequence[Indexed]) -> Statement:
     """Return the statement that puts index rows in the place of those that are stored."""
     statement = Statement()
-    rids = BigInts([each.rid for each in indexed])
-    for deletion in _DELETE_INDEX:
-        statement.add(deletion, rids)
+    _delete_index_rows(statement, BigInts([each.rid for each in indexed]))
     _insert_index_rows(statement, indexed)
     return statement
 
@@ -176,8 +186,7 @@ def _update_resources(statement: Statement, versions: Sequence[Written], last_up
         Blobs([v.digest for v in versions]),
         Texts([v.body for v in versions]),
     )
-    for deletion in _DELETE_INDEX:
-        statement.add(deletion, rids)
+    _delete_index_rows(statement, rids)
 
 
 def _insert_superseded(statement: Statement, versions: Sequence[Written], last_updated: datetime) -> None:
@@ -194,7 +203,17 @@ def _insert_superseded(statement: Statement, versions: Sequence[Written], last_u
     )
 
 
-def _insert_index_rows(statement: Statement, versions: Iterable[Written | Indexed]) -> None:
+def _delete_index_rows(statement: Statement, rids: BigInts) -> None:
+    statement.add(_DELETE_CONTAINED, rids, name="gone")
+    statement.add(_DELETED, rids, name="deleted")
+    for deletion in _DELETE_INDEX:
+        statement.add(deletion)
+
+
+def _insert_index_rows(statement: Statement, versions: Sequence[Written | Indexed]) -> None:
+    containers = [version for version in versions if version.rows.contained]
+    if containers:
+        versions = [*versions, *_insert_contained(statement, containers)]
     for name, (insertion, types) in _PACKERS.items():
         rows: list[tuple[Any, ...]] = []
         rids: list[int] = []
@@ -208,6 +227,22 @@ def _insert_index_rows(statement: Statement, versions: Iterable[Written | Indexe
         if rows:
             columns = [make(column) for make, column in zip(types, zip(*rows, strict=True), strict=True)]
             statement.add(insertion, *columns, BigInts(rids), BigInts(seqs))
+
+
+def _insert_contained(statement: Statement, containers: Sequence[Written | Indexed]) -> list[Indexed]:
+    """Add the contained resources of `containers`, and return what their index rows are."""
+    given = [(version, each) for version in containers for each in version.rows.contained]
+    rids = [contained_rid(version.seq, each.position) for version, each in given]
+    statement.add(
+        _INSERT_CONTAINED,
+        BigInts(rids),
+        BigInts([version.rid for version, _ in given]),
+        SmallInts([each.container_type for _, each in given]),
+        SmallInts([each.type for _, each in given]),
+        Texts([each.id for _, each in given]),
+        BigInts([local_key(each.id or "") for _, each in given]),
+    )
+    return [Indexed(rid, rid, each.rows) for rid, (_, each) in zip(rids, given, strict=True)]
 
 
 def _decimals(values: Iterable[object]) -> Texts:

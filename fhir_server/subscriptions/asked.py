@@ -17,7 +17,21 @@ from sqlalchemy.dialects import postgresql
 
 from fhir_server.index.hashing import reference_key
 from fhir_server.index.rows import COLUMNS, NULLED, OPEN_END, OPEN_START
-from fhir_server.search.conditions import AllOf, AnyOf, Chain, Condition, Has, IdIs, LastUpdatedIs, Not
+from fhir_server.search.conditions import (
+    AllOf,
+    AnyOf,
+    Chain,
+    Condition,
+    ContainedIdIs,
+    Has,
+    HasInside,
+    IdIn,
+    IdIs,
+    Inside,
+    LastUpdatedIs,
+    Not,
+    Restriction,
+)
 from fhir_server.search.predicates import row_predicate, table_of
 from fhir_server.search.probe import probe
 from fhir_server.search.sql import Sql, all_of, any_of, joined
@@ -94,8 +108,15 @@ def _question(condition: Condition, version: Version, used: set[str]) -> Sql:  #
                 f" AND ({inner.text}))",
                 (condition.param, reference_key(version.resource_type, version.id), *inner.params),
             )
-        case IdIs() | LastUpdatedIs():
-            raise AssertionError(condition)  # their answers are known
+        case Inside():
+            # What is contained may be linked to anything: asked of the version that is stored now.
+            inner = probe(condition, "r")
+            return Sql(
+                f"EXISTS (SELECT 1 FROM resource r WHERE r.key_hash = %s AND ({inner.text}))",
+                (reference_key(version.resource_type, version.id), *inner.params),
+            )
+        case Restriction() | IdIs() | IdIn() | LastUpdatedIs() | ContainedIdIs() | HasInside():
+            raise AssertionError(condition)  # known, in an Inside, or (IdIn) no search parameter's
         case _:
             name = table_of(condition).removeprefix(_INDEX)
             used.add(name)

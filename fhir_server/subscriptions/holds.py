@@ -6,10 +6,11 @@ answer is then None.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from fhir_server.index.contained import local_key
 from fhir_server.index.hashing import hash64
 from fhir_server.index.normal_form import LONGEST, normal_form
 from fhir_server.index.rows import IndexRows
@@ -18,17 +19,21 @@ from fhir_server.search.conditions import (
     AllOf,
     AnyOf,
     Condition,
+    ContainedIdIs,
     DateIs,
     IdIs,
+    Inside,
     LastUpdatedIs,
     Not,
     Present,
     ReferenceIs,
     Span,
     StringIs,
+    TextIs,
     TokenIs,
     UriIs,
 )
+from fhir_server.search.text import has_words
 from hie.core.fhir.json import JsonObject
 
 _TABLE: Final = "ix_"
@@ -92,6 +97,8 @@ def holds(condition: Condition, version: Version) -> bool | None:  # noqa: C901,
             )
         case StringIs():
             return _string(condition, rows)
+        case TextIs():
+            return has_words(condition, version.resource)
         case DateIs():
             return any(
                 param == condition.param and any(_span(each, low, high) for each in condition.values)
@@ -100,12 +107,27 @@ def holds(condition: Condition, version: Version) -> bool | None:  # noqa: C901,
         case Present():
             listed = getattr(rows, condition.table.removeprefix(_TABLE))
             return any(row[0] == condition.param for row in listed)
-        case IdIs():
+        case IdIs() | ContainedIdIs():
             return version.id in condition.ids
+        case Inside(param=param) if param > 0:
+            return _inside(condition, version)
         case LastUpdatedIs():
             return any(_instant(each, version.last_updated) for each in condition.values)
         case _:
             return None
+
+
+def _inside(condition: Inside, version: Version) -> bool | None:
+    """Return whether `version` points at something that it contains for which the condition holds."""
+    pointed = {target for param, target, _ in version.rows.reference if param == condition.param}
+    answers = [
+        holds(condition.condition, replace(version, id=each.id or "", rows=each.rows))
+        for each in version.rows.contained
+        if each.type == condition.target and local_key(each.id or "") in pointed
+    ]
+    if True in answers:
+        return True
+    return None if None in answers else False
 
 
 def _uri(condition: UriIs, number: int, uri: str) -> bool:

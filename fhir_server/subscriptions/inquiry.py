@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from psycopg.types.json import Jsonb
+
 from fhir_server.service import Repository
 from fhir_server.store.content import instant
 from fhir_server.subscriptions import journal
@@ -21,7 +23,7 @@ from fhir_server.subscriptions.resource_status import move
 from hie.core.access import Requester
 from hie.core.db.database import Transaction
 from hie.core.errors import ConflictError, InvalidResourceError, NotFoundError, RequestError
-from hie.core.fhir.json import JsonObject, loads
+from hie.core.fhir.json import JsonObject, dumps, loads
 from hie.core.ports import StoredResource
 
 TYPE: Final = "Subscription"
@@ -134,9 +136,9 @@ def give_token(repository: Repository, transaction: Transaction, ids: Sequence[s
     token = Token(secrets.token_urlsafe(32), tuple(chosen), now + TOKEN_LIFETIME)
     transaction.connection.execute("DELETE FROM subscription_token WHERE expires_at < %s", (now,))
     transaction.connection.execute(
-        "INSERT INTO subscription_token (digest, subscription_ids, requester_kind, requester_id, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s)",
-        (_digest(token.text), chosen, who.kind, who.id, token.expires_at),
+        "INSERT INTO subscription_token (digest, subscription_ids, requester, expires_at)"
+        " VALUES (%s, %s, %s, %s)",
+        (_digest(token.text), chosen, Jsonb(who.as_json(), dumps=dumps), token.expires_at),
     )
     return token
 
@@ -144,11 +146,11 @@ def give_token(repository: Repository, transaction: Transaction, ids: Sequence[s
 def binding_of(transaction: Transaction, token: str, now: datetime) -> Binding | None:
     """Return what `token` is good for, None for one that is unknown or too old."""
     row = transaction.connection.execute(
-        "SELECT subscription_ids, requester_kind, requester_id, expires_at FROM subscription_token"
+        "SELECT subscription_ids, requester, expires_at FROM subscription_token"
         " WHERE digest = %s AND expires_at > %s",
         (_digest(token), now),
     ).fetchone()
-    return None if row is None else Binding(tuple(row[0]), Requester(row[1], row[2]), row[3])
+    return None if row is None else Binding(tuple(row[0]), Requester.from_json(row[1]), row[2])
 
 
 def dead_letters(repository: Repository, transaction: Transaction) -> list[JsonObject]:

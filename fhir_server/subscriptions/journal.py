@@ -25,14 +25,14 @@ _MATCHING: Final = 0x5355_4253_4352_4942
 _LOCK: Final = "SELECT pg_advisory_xact_lock(%s)"
 
 _COLUMNS: Final = (
-    "id, version, status, channel, resource, requester_kind, requester_id, revision, event_count, delivered,"
+    "id, version, status, channel, resource, requester, revision, event_count, delivered,"
     " attempts, claim, error, activated_at, failed_at"
 )
 
 _REGISTER: Final = f"""
-INSERT INTO subscription AS s (id, version, status, channel, resource, requester_kind, requester_id, revision,
+INSERT INTO subscription AS s (id, version, status, channel, resource, requester, revision,
     attempts, ends_at, due_at)
-VALUES (%(id)s, %(version)s, %(status)s::text, %(channel)s, %(resource)s, %(kind)s, %(requester)s,
+VALUES (%(id)s, %(version)s, %(status)s::text, %(channel)s, %(resource)s, %(requester)s,
     nextval('subscription_revision'), 0, %(ends)s,
     CASE WHEN %(status)s::text = 'requested' THEN clock_timestamp() END)
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status,
@@ -193,8 +193,7 @@ def register(
             "status": status,
             "channel": channel,
             "resource": Jsonb(resource, dumps=dumps),
-            "kind": requester.kind,
-            "requester": requester.id,
+            "requester": Jsonb(requester.as_json(), dumps=dumps),
             "ends": ends_at,
         },
     ).fetchone()
@@ -329,5 +328,5 @@ def forget_events(transaction: Transaction, before: datetime) -> None:
 
 
 def _standing(row: Sequence[Any]) -> Standing:
-    values: tuple[Any, ...] = (*row[:5], Requester(row[5], row[6]), *row[7:])
+    values: tuple[Any, ...] = (*row[:5], Requester.from_json(row[5]), *row[6:])
     return Standing(*values)

@@ -31,7 +31,7 @@ FRESH_SECONDS: Final = 60.0
 _LISTENING: Final = "status IN ('active', 'error') OR status = 'requested' AND activated_at IS NOT NULL"
 _STATE: Final = f"SELECT id, revision FROM subscription WHERE {_LISTENING}"  # noqa: S608 - our text
 _READ: Final = """
-SELECT id, status, requester_kind, requester_id, resource FROM subscription
+SELECT id, status, requester, resource FROM subscription
 WHERE id = ANY(%s) ORDER BY id
 """
 
@@ -125,7 +125,7 @@ class Listeners:
         look_up = StoredLookUp(connection)
         now = self._clock.now()
         compiled: dict[str, CompiledTopic] = {}
-        for identity, status, kind, requester, resource in connection.execute(_READ, (changed,)).fetchall():
+        for identity, status, requester, resource in connection.execute(_READ, (changed,)).fetchall():
             try:
                 interest = read_interest(
                     read_definition(resource), topics, self._reader, now, look_up, compiled
@@ -134,7 +134,7 @@ class Listeners:
                 if status != "error":
                     self.broken[identity] = error.message
             else:
-                self._add(identity, Requester(kind, requester), interest)
+                self._add(identity, Requester.from_json(requester), interest)
 
     def _add(self, identity: str, requester: Requester, interest: Interest) -> None:
         listed = []

@@ -13,7 +13,6 @@ from fhir_server.subscriptions import journal
 from fhir_server.subscriptions.changes import Change, read_changes
 from fhir_server.subscriptions.criteria import CriteriaReader
 from fhir_server.subscriptions.definition import Definition, read_definition, wants_notifications
-from fhir_server.subscriptions.endpoint import Endpoints
 from fhir_server.subscriptions.interest import read_interest
 from fhir_server.subscriptions.journal import Standing
 from fhir_server.subscriptions.known_topics import read_topics
@@ -27,6 +26,7 @@ from hie.core.db.database import Transaction
 from hie.core.errors import ExchangeError, InvalidResourceError, NotFoundError
 from hie.core.fhir.json import JsonObject
 from hie.core.outbox import OutboxEvent
+from hie.core.web.outgoing import Destinations
 
 _TYPE: Final = "Subscription"
 
@@ -35,7 +35,7 @@ class Subscriber:
     """Handles `fhir.changed`."""
 
     def __init__(
-        self, repository: Repository, reader: CriteriaReader, endpoints: Endpoints, clock: Clock
+        self, repository: Repository, reader: CriteriaReader, endpoints: Destinations, clock: Clock
     ) -> None:
         """Take the repository, what compiles criteria, and the endpoints that may be called."""
         self._repository = repository
@@ -188,4 +188,4 @@ def _idle(resource: JsonObject, before: Standing | None) -> str:
 def _requester(payload: JsonObject) -> Requester:
     """Return who made the changes; nobody known where it does not say."""
     given = payload.get("requester")
-    return ANONYMOUS if given is None else Requester(given["kind"], given["id"])
+    return ANONYMOUS if given is None else Requester.from_json(given)

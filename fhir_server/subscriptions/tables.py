@@ -55,8 +55,7 @@ class SubscriptionRow(SQLModel, table=True):
     status: str
     channel: str
     resource: JsonObject = Field(sa_column=Column(JSONB, nullable=False))
-    requester_kind: str
-    requester_id: str
+    requester: JsonObject = Field(sa_column=Column(JSONB, nullable=False))
     revision: int = Field(sa_column=_number("revision", None))
     event_count: int = Field(default=0, sa_column=_number("event_count"))
     delivered: int = Field(default=0, sa_column=_number("delivered"))
@@ -97,6 +96,5 @@ class SubscriptionTokenRow(SQLModel, table=True):
 
     digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     subscription_ids: list[str] = Field(sa_column=Column(ARRAY(Text()), nullable=False))
-    requester_kind: str
-    requester_id: str
+    requester: JsonObject = Field(sa_column=Column(JSONB, nullable=False))
     expires_at: datetime = Field(sa_column=_moment(is_required=True))

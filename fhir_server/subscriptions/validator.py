@@ -6,7 +6,7 @@ Basics) and on the settings (endpoints) is found when the subscription is regist
 
 from collections.abc import Callable, Iterable
 
-from fhir_server.search.look_up import Code
+from fhir_server.search.look_up import Code, Unindexed
 from fhir_server.subscriptions.criteria import CriteriaReader
 from fhir_server.subscriptions.definition import read_definition, wants_notifications
 from fhir_server.subscriptions.interest import read_interest
@@ -85,3 +85,7 @@ class _LeftOpen:
     ) -> tuple[str, ...]:
         """Return the resource itself."""
         return (resource_id,)
+
+    def unindexed(self, resource_type: str) -> tuple[Unindexed, ...]:  # noqa: ARG002 - the port's words
+        """Return none: it is not asked what is stored."""
+        return ()

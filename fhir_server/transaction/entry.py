@@ -6,6 +6,7 @@ the Validator's word; here is only what the Bundle's own elements must say.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from fhir_server.store.identity import check_id, type_number
@@ -13,6 +14,7 @@ from fhir_server.transaction.criteria import Criteria, parse
 from fhir_server.transaction.etag import ETags, parse_etags
 from fhir_server.transaction.merge import Merge, read_merge
 from fhir_server.transaction.patch import Patch, read_patch
+from fhir_server.transaction.search_entry import is_search, search_url
 from hie.core.errors import InvalidResourceError, Issue, MethodNotAllowedError, RequestError
 from hie.core.fhir.json import Json, JsonObject
 
@@ -41,6 +43,7 @@ class Operation:
     resource: JsonObject | None = None
     if_match: ETags | None = None
     if_none_match: ETags | None = None
+    if_modified_since: datetime | None = None
     full_url: str | None = None
     expression: str = ""
     url: str = ""
@@ -80,7 +83,7 @@ def read_entries(bundle: Json, kinds: tuple[str, ...]) -> list[JsonObject]:
     return entries
 
 
-def read_operation(entry: Json, position: int, check: Check) -> Operation:
+def read_operation(entry: Json, position: int, check: Check) -> Operation:  # noqa: C901 - one a method
     """Return what `entry` asks for, its resource checked; raises RequestError with the expression."""
     expression = f"Bundle.entry[{position}]"
     request = entry.get("request") if isinstance(entry, dict) else None
@@ -96,6 +99,9 @@ def read_operation(entry: Json, position: int, check: Check) -> Operation:
     match request.get("method"):
         case "GET" | "HEAD" as method:
             return _read(method, full_url, expression, url, request)
+        case "POST" if is_search(url):
+            url = search_url(url, entry.get("resource"), expression=f"{expression}.resource")
+            return Operation("GET", full_url=full_url, expression=expression, url=url)
         case "POST" if url.partition("?")[0].rpartition("/")[2].startswith("$"):
             return Operation(
                 "POST",
@@ -123,6 +129,21 @@ def read_operation(entry: Json, position: int, check: Check) -> Operation:
     return operation
 
 
+def read_writes(bundle: Json, check: Check) -> list[Operation]:
+    """Return the operations of a transaction Bundle, all of which write; raises RequestError."""
+    operations = [
+        read_operation(entry, position, check)
+        for position, entry in enumerate(read_entries(bundle, ("transaction",)))
+    ]
+    for operation in operations:
+        if not operation.is_write:
+            raise MethodNotAllowedError(
+                f"The {operation.method} of `{operation.url}` is answered over HTTP only",
+                expression=operation.at("request.method"),
+            )
+    return operations
+
+
 def checked(resource: Json, resource_type: str, check: Check, *, expression: str = "") -> JsonObject:
     """Return `resource` if it is a valid `resource_type`; raises RequestError or InvalidResourceError."""
     if not isinstance(resource, dict):
@@ -142,7 +163,21 @@ def checked(resource: Json, resource_type: str, check: Check, *, expression: str
 def _read(method: Method, full_url: str | None, expression: str, url: str, request: JsonObject) -> Operation:
     operation = Operation(method, full_url=full_url, expression=expression, url=url)
     operation.if_none_match = _etags(operation, request, "ifNoneMatch")
+    operation.if_modified_since = _instant(operation, request.get("ifModifiedSince"))
     return operation
+
+
+def _instant(operation: Operation, given: Json) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        found = datetime.fromisoformat(given) if isinstance(given, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        at = operation.at("request.ifModifiedSince")
+        raise RequestError(f"ifModifiedSince is {_named(given)}, which is no instant", expression=at)
+    return found
 
 
 def _aim(operation: Operation, url: str) -> None:

@@ -30,11 +30,14 @@ from hie.core.errors import (
     ForbiddenError,
     InvalidResourceError,
     Issue,
+    NestedTooDeeplyError,
     NotFoundError,
     RequestError,
     VersionConflictError,
 )
 from hie.core.fhir.json import JsonObject
+from hie.core.fhir.nesting import is_deeper
+from hie.core.ports import Derivation
 
 NO_ROWS = IndexRows()
 _NO_DIGEST = bytes(16)
@@ -69,11 +72,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every Bundle: how content is checked and indexed, how many one delete may remove."""
+    """What holds for every Bundle: how content is checked and indexed, how many one delete may remove.
+
+    `max_nesting` is how many levels of objects and arrays a patch may leave behind; `derivations` see what
+    is written.
+    """
 
     check: Check
     indexer: ResourceIndexer
     delete_limit: int
+    max_nesting: int
+    derivations: Sequence[Derivation] = ()
 
 
 class Plan:
@@ -264,6 +273,10 @@ class Plan:
         """Return the valid result of `patch`; it may change neither type nor id."""
         try:
             resource = patch.apply(self._draft.content(key) or {})
+            if is_deeper(resource, self._rules.max_nesting):
+                raise NestedTooDeeplyError(
+                    f"The patch nests the resource more than {self._rules.max_nesting} levels deep"
+                )
             for name, value in (("resourceType", operation.type), ("id", key[1])):
                 if resource.get(name) != value:
                     message = f"A patch may not change `{name}`, which is `{value}`"

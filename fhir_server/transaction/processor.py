@@ -28,12 +28,13 @@ from fhir_server.store.lookup import (
     look_up,
     read_bodies,
 )
-from fhir_server.store.write import Written, write_versions
+from fhir_server.store.write import Statement, Written, write_versions
 from fhir_server.transaction.group import Group, Wanted
 from fhir_server.transaction.overlay import Draft, Overlay, State
 from fhir_server.transaction.permission import Permission
 from fhir_server.transaction.plan import Outcome, Plan, Rules
 from fhir_server.transaction.selection import NotLookedUpError
+from fhir_server.transaction.steps import steps_of
 from hie.core.access import Requester
 from hie.core.clock import Clock
 from hie.core.db.database import Transaction
@@ -45,6 +46,8 @@ TOPIC = "fhir.changed"
 
 # How often a batch is planned anew because somebody changed a resource between look-up and lock.
 _ATTEMPTS = 5
+# Characters of content in one statement, behind which its connection is not kept.
+_LARGE = 2_000_000
 
 
 class TransactionProcessor:
@@ -194,7 +197,10 @@ class TransactionProcessor:
         if events:
             text, parameters = insertion(TOPIC, events)
             statement.add(text, *parameters)
+        _record(statement, transaction, groups if is_alone else ())
         connection = transaction.connection
+        if sum(len(text) for text in bodies.values() if text is not None) > _LARGE:
+            transaction.retire()
         if is_alone:
             statement.execute(connection)
         else:
@@ -207,6 +213,21 @@ class TransactionProcessor:
                 if outcome.last_updated is None:
                     outcome.last_updated = now
                     outcome.body = bodies.get((outcome.key, outcome.version))
+        for derivation in self._rules.derivations:
+            for state in states:
+                if TYPE_NAME[state.key[0]] in derivation.resource_types:
+                    derivation.derive(
+                        transaction, TYPE_NAME[state.key[0]], state.key[1], state.versions[-1].content
+                    )
+
+
+def _record(statement: Statement, transaction: Transaction, groups: Sequence[Group]) -> None:
+    """Add what the audit trail says of `groups` to the statement that writes them: no round trip."""
+    if groups and transaction.recorder is not None:
+        steps = [step for group in groups for step in steps_of(group.operations, group.outcomes)]
+        text, parameters = transaction.recorder.insertion(transaction, steps)
+        statement.add(text, *parameters)
+        transaction.recorded += 1
 
 
 def _look_up_locked(transaction: Transaction, found: Found, wanted: Wanted, *, is_alone: bool) -> None:
@@ -305,7 +326,7 @@ def _event(group: Group, requester: Requester) -> JsonObject | None:
     event: JsonObject = {"changes": changes}
     if any(change["type"] == "Subscription" for change in changes):
         # whoever asks to be told is told what he may read
-        event["requester"] = {"kind": requester.kind, "id": requester.id}
+        event["requester"] = requester.as_json()
     return event
 
 

@@ -1,54 +1,24 @@
 """References inside a Bundle, turned into references to stored resources.
 
-Replaced: Reference.reference, elements of type uri, url, oid and uuid, and the
-links of a narrative, where they are an entry's fullUrl, exactly or up to a `#`;
-never elements of type canonical (https://hl7.org/fhir/R4/http.html#trules), nor
-strings such as Identifier.value. Conditional references are resolved
-(https://hl7.org/fhir/R4/http.html#trefs). The resources given are not changed:
-only what lies on the path to a replaced value is copied.
+Replaced: Reference.reference, the links of a narrative, and elements of type uri and url that are links
+(`links`, which quotes the rule), where they are an entry's fullUrl, exactly or up to a `#`; never elements of
+type canonical (https://hl7.org/fhir/R4/http.html#trules), nor strings such as Identifier.value. Conditional
+references are resolved (https://hl7.org/fhir/R4/http.html#trefs). The resources given are not changed: only
+what lies on the path to a replaced value is copied.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from fhir_server.transaction.links import NAMES, relinked
 from hie.core.errors import ExchangeError, InvalidReferenceError
 from hie.core.fhir.json import Json, JsonObject
 
-# The elements of R4's definitions whose type is uri, url, oid or uuid and that can link to a
-# resource. Left out: those that name a system or a rule, and names that are uri in one type
-# but code or canonical in another (`type`, `target`, `instantiates`).
-_LINKS: Final = frozenset(
-    {
-        "address",
-        "authorizationUrl",
-        "definitionUri",
-        "derivedFromUri",
-        "endpoint",
-        "eventUri",
-        "instantiatesUri",
-        "link",
-        "moduleUri",
-        "nameUrl",
-        "onlineInformation",
-        "policy",
-        "protocol",
-        "rendering",
-        "source",
-        "sourceUri",
-        "targetUri",
-        "uri",
-        "url",
-        "valueOid",
-        "valueUri",
-        "valueUrl",
-        "valueUuid",
-    }
-)
-_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)", re.DOTALL)
+_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.*)", re.DOTALL)
 _NARRATIVE_LINK = re.compile(r"""((?:href|src)\s*=\s*)(["'])([^"'#]+)((?:#[^"']*)?)\2""")
 
-_REWRITTEN: Final = _LINKS | {"reference", "div"}
+_REWRITTEN: Final = NAMES | {"reference", "div"}
 
 # Resolves ("Patient", "identifier=..") to "Patient/1".
 Resolve = Callable[[str, str], str]
@@ -66,29 +36,34 @@ class _UnresolvedError(Exception):
 class ReferenceRewriter:
     """Rewrites the references of the resources of one Bundle."""
 
-    __slots__ = ("_base", "_resolve", "_targets")
+    __slots__ = ("_base", "_has_links", "_resolve", "_targets")
 
     def __init__(self, targets: Mapping[str, str], resolve: Resolve) -> None:
         """Take the identities of the Bundle's entries by fullUrl, and what resolves a condition."""
         self._targets = targets
         self._resolve = resolve
         self._base = ""
+        self._has_links = False
 
     def rewrite(self, resource: JsonObject, full_url: str | None, expression: str) -> JsonObject:
         """Return `resource` with its references rewritten.
 
-        Raises InvalidReferenceError for a urn:uuid or urn:oid reference that no entry has, and
-        what `resolve` raises, both with the expression of the reference below `expression`.
+        Raises InvalidReferenceError for a urn:uuid or urn:oid reference that no entry has and for a
+        conditional one without criteria, and what `resolve` raises, all with the expression of the
+        reference below `expression`.
         References inside a Bundle resource are its own and stay.
         """
         if resource.get("resourceType") == "Bundle":
             return resource
         self._base = _base(full_url)
+        self._has_links = False
         try:
-            return self._object(resource)
+            rewritten = self._object(resource)
         except _UnresolvedError as error:
             error.cause.expression = _locate(resource, error.reference, expression)
             raise error.cause from None
+        # Few resources have links to others: only of those it is looked up what each element is.
+        return relinked(rewritten, self._target) if self._has_links else rewritten
 
     def _object(self, value: JsonObject) -> JsonObject:
         copy: JsonObject | None = None
@@ -116,9 +91,10 @@ class ReferenceRewriter:
             kind = type(item)
             if kind is dict:
                 new: Json = self._object(item)
-            elif kind is str and name in _LINKS:
-                new = self._target(item) or item
             else:
+                self._has_links = self._has_links or (
+                    kind is str and name in NAMES and self._target(item) is not None
+                )
                 continue
             if new is not item:
                 if copy is None:
@@ -134,7 +110,8 @@ class ReferenceRewriter:
                 raise _UnresolvedError(text, error) from error
         if name == "div":
             return _NARRATIVE_LINK.sub(self._narrative_link, text) if self._targets else text
-        return self._target(text) or text
+        self._has_links = self._has_links or self._target(text) is not None
+        return text
 
     def _reference(self, text: str) -> str:
         target = self._target(text)
@@ -149,6 +126,8 @@ class ReferenceRewriter:
         if "?" in text:
             conditional = _CONDITIONAL.fullmatch(text)
             if conditional is not None:
+                if not conditional.group(2):
+                    raise InvalidReferenceError(f"The conditional reference `{text}` has no criteria")
                 return self._resolve(conditional.group(1), conditional.group(2))
         return text
 
@@ -178,7 +157,7 @@ def conditional_references(resource: Json) -> list[tuple[str, str]]:
             reference = value.get("reference")
             if type(reference) is str and "?" in reference:
                 conditional = _CONDITIONAL.fullmatch(reference)
-                if conditional is not None:
+                if conditional is not None and conditional.group(2):
                     found.append((conditional.group(1), conditional.group(2)))
             stack.extend([item for item in value.values() if type(item) in (dict, list)])
         else:

@@ -30,6 +30,11 @@ MAX_STRING: Final = 1024 * 1024
 _SPACE = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
 # Of all white space str.isprintable() takes only U+0020, which makes it the fast way to tell.
 _has_content = re.compile(f"[ \\r\\n\\t]|[^{_SPACE}]").search
+# "Strings SHOULD not contain Unicode character points below 32, except for" tab, carriage return and line
+# feed (https://hl7.org/fhir/R4/datatypes.html#string); XML has no way to write them, nor U+FFFE and U+FFFF
+# (https://www.w3.org/TR/xml/#charsets), so a resource with one could not be shown in both formats.
+# fhir.resources takes them. No such character is printable for Python.
+_has_control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]").search
 _has_space = re.compile(f"[{_SPACE}]").search
 _is_code = re.compile(f"[^{_SPACE}]+(?:[{_SPACE}][^{_SPACE}]+)*").fullmatch
 # "with a length limit of 64 characters" (https://hl7.org/fhir/R4/datatypes.html#id);
@@ -95,6 +100,10 @@ def _described(type_name: str, value: Json) -> str:
 def _text_described(type_name: str, text: str) -> str:
     if text == "":
         return "an empty string"
+    control = _has_control(text)
+    if control is not None:
+        kind = "control character" if control[0] < " " else "noncharacter"
+        return f"the {kind} U+{ord(control[0]):04X}"
     if type_name not in _UNQUOTED:
         return f"`{_cut(text)}`"
     if len(text) > MAX_STRING and type_name != "base64Binary":
@@ -120,25 +129,39 @@ def _boolean(value: Json, _depth: int) -> Findings | None:
 
 
 def _string(value: Json, _depth: int) -> Findings | None:
-    if type(value) is str and 0 < len(value) <= MAX_STRING and (not value.isspace() or _has_content(value)):
+    if (
+        type(value) is str
+        and 0 < len(value) <= MAX_STRING
+        and (
+            value.isprintable() or (not _has_control(value) and (not value.isspace() or _has_content(value)))
+        )
+    ):
         return None
     return refuse("string", value)
 
 
 def _markdown(value: Json, _depth: int) -> Findings | None:
-    if type(value) is str and 0 < len(value) <= MAX_STRING:
+    if (
+        type(value) is str
+        and 0 < len(value) <= MAX_STRING
+        and (value.isprintable() or not _has_control(value))
+    ):
         return None
     return refuse("markdown", value)
 
 
 def _xhtml(value: Json, _depth: int) -> Findings | None:
-    if type(value) is str and value:
+    if type(value) is str and value and not _has_control(value):
         return None
     return refuse("xhtml", value)
 
 
 def _code(value: Json, _depth: int) -> Findings | None:
-    if type(value) is str and value and ((value.isprintable() and " " not in value) or _is_code(value)):
+    if (
+        type(value) is str
+        and value
+        and ((value.isprintable() and " " not in value) or (_is_code(value) and not _has_control(value)))
+    ):
         return None
     return refuse("code", value)
 
@@ -168,7 +191,7 @@ def _uri_like(type_name: str) -> Rule:
         if (
             type(value) is str
             and value
-            and ((value.isprintable() and " " not in value) or not _has_space(value))
+            and ((value.isprintable() and " " not in value) or not (_has_space(value) or _has_control(value)))
         ):
             return None
         return refuse(type_name, value)
@@ -179,7 +202,7 @@ def _uri_like(type_name: str) -> Rule:
 def _base64_binary(value: Json, _depth: int) -> Findings | None:
     # Letters outside the alphabet are refused (https://hl7.org/fhir/R4/datatypes.html#base64Binary);
     # fhir.resources skips them.
-    if type(value) is str and value:
+    if type(value) is str and value and (value.isprintable() or not _has_control(value)):
         try:
             b64decode("".join(value.split()), validate=True)
         except (Base64Error, ValueError):

@@ -13,8 +13,12 @@ def run(
     ] = None,
 ) -> None:
     """Listen for HL7 v2 over MLLP and store what arrives."""
+    from hie.core import garbage
+
+    garbage.spare()
+
     from hie import wiring
-    from hie.core import garbage, logs
+    from hie.core import logs
     from hie.core.settings import Settings
     from hie.processes import Child, Supervisor
 

@@ -3,9 +3,15 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hie.core.settings import Settings
+    from hie.processes import Child
 
 EXAMPLES: Final = "Example: hie up --no-demo"
 
@@ -21,10 +27,10 @@ def run(
 
     from hie import demo as city
     from hie import wiring
+    from hie.commands.migrate import migrate
     from hie.core.db import embedded
     from hie.core.settings import Settings
-    from hie.migrations import upgrade
-    from hie.processes import Child, Supervisor, require_free, wait_until_listening
+    from hie.processes import Supervisor, require_free, wait_until_listening
 
     console = Console(stderr=True, highlight=False)
     settings = Settings()
@@ -35,16 +41,13 @@ def run(
     where = "" if settings.database_url else f" (embedded, {settings.var_dir}/postgres)"
     console.print(f"[green]✓[/] PostgreSQL{where}")
     with console.status("Migrating the schema …"):
-        revision = upgrade(url)
+        revision = migrate(settings, url)
     console.print(f"[green]✓[/] schema at revision {revision}")
 
     os.environ["HIE_DATABASE_URL"] = url
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(settings.var_dir / "metrics"))
     logs = settings.var_dir / "log"
-    supervisor = Supervisor(
-        [Child(name, (name,), log=logs / f"{name}.log") for name in ("serve", "gateway", "worker")],
-        note=console.print,
-    )
+    supervisor = Supervisor(_children(settings, logs), note=console.print)
 
     def revive() -> None:
         if settings.database_url is None and not embedded.is_running(settings.var_dir / "postgres"):
@@ -62,7 +65,7 @@ def run(
             if demo and not supervisor.is_stopping:
                 city.fill(settings, url, console, should_stop=lambda: supervisor.is_stopping)
         if reason is None and not supervisor.is_stopping:
-            _welcome(settings.base_url, settings.host, settings.port, settings.mllp_port)
+            _welcome(settings, url, console)
             reason = supervisor.watch(revive)
     finally:
         console.print("Stopping …")
@@ -75,6 +78,16 @@ def run(
         raise typer.Exit(1)
 
 
+def _children(settings: "Settings", logs: Path) -> "list[Child]":
+    """Return the processes of the exchange, each with its log."""
+    from hie.processes import Child
+
+    children = [Child(name, (name,), log=logs / f"{name}.log") for name in ("serve", "gateway", "worker")]
+    if settings.backup_wal:
+        children.append(Child("backup wal", ("backup", "wal"), log=logs / "backup-wal.log"))
+    return children
+
+
 def _empty(folder: Path) -> Path:
     """Return `folder`, made and emptied: the metrics of processes that are gone."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -82,7 +95,11 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
-def _welcome(base_url: str, host: str, port: int, mllp_port: int) -> None:
+def _welcome(settings: "Settings", url: str, console: "Console") -> None:
+    from hie import demo_accounts
+
+    demo_accounts.offer(settings, url, console)
+    base_url, host, port, mllp_port = settings.base_url, settings.host, settings.port, settings.mllp_port
     typer.echo(
         f"""
   Portal  门户   http://{host}:{port}/

@@ -5,9 +5,9 @@ The port itself is `hie.core.ports.AccessPolicy`; here are the values that cross
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, LiteralString
 
 from hie.core.fhir.json import JsonObject
 
@@ -53,9 +53,54 @@ class Requester:
     purpose: str = "TREAT"
     session: str = ""
 
+    def is_party(self, other: "Requester") -> bool:
+        """Return whether both are the same person or client, by the same application; sessions may differ."""
+        return (self.kind, self.id, self.client) == (other.kind, other.id, other.client)
+
+    def as_json(self) -> JsonObject:
+        """Return the requester as it is kept with what is done for it later; `from_json` reads it."""
+        found: JsonObject = {name: value for name, value in asdict(self).items() if value}
+        found["roles"] = sorted(self.roles)
+        if self.scopes is not None:
+            found["scopes"] = list(self.scopes)
+        return found
+
+    @classmethod
+    def from_json(cls, found: JsonObject) -> "Requester":
+        """Return the requester that `as_json` wrote."""
+        scopes = found.get("scopes")
+        return cls(
+            **{
+                "id": "",
+                **found,
+                "roles": frozenset(Role(role) for role in found.get("roles", ())),
+                "scopes": None if scopes is None else tuple(scopes),
+            }
+        )
+
 
 SYSTEM: Final = Requester("system", "hie")
 ANONYMOUS: Final = Requester("anonymous", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Ids of resources of one type that a table beside the repository holds.
+
+    `select` is a SELECT of one column of text, with ``%s`` for each of `params`.
+    """
+
+    select: LiteralString
+    params: tuple[str | tuple[str, ...], ...] = ()
+
+
+Parameter = tuple[str, "str | Readable | Ids"]
+"""One condition of an alternative.
+
+Its value is the text of a search parameter's; Ids with the name ``_id``; or what must hold of other
+resources at once, which a URL has no brackets for: ``subject:Patient`` of the one referred to,
+``_has:Encounter:patient`` of one that refers here, ``any`` and ``not`` of the resource itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +108,12 @@ class Readable:
     """What may be read of a resource type.
 
     Each alternative is a list of search parameters, all of which must hold
-    (``(("patient", "Patient/1"),)``); a resource is readable if one alternative holds.
+    (``(("patient", "Patient/1"),)``); a resource is readable if one alternative holds. `is_told` asks a
+    search to say that something may be left out; it does, whether or not anything is.
     """
 
-    alternatives: tuple[tuple[tuple[str, str], ...], ...]
+    alternatives: tuple[tuple[Parameter, ...], ...]
+    is_told: bool = False
 
     @property
     def is_everything(self) -> bool:
@@ -90,6 +137,10 @@ def _absent() -> JsonObject | None:
     return None
 
 
+def _unknown(_resource_type: str, _resource_id: str, _readable: Readable) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One interaction that somebody attempts.
@@ -98,7 +149,8 @@ class Attempt:
     its level ("create", "update", "patch", "delete", "read", "history") or an operation with its
     "$". `resource` is what is to be stored, its references resolved; None where nothing is.
     `read_stored` gives the resource as it is now; it costs a query, so `stored` is asked for only
-    by the policies that need it.
+    by the policies that need it. `selects` says whether the stored resource of a type and id, not deleted,
+    satisfies alternatives, whatever the requester may read.
     """
 
     interaction: str
@@ -106,6 +158,7 @@ class Attempt:
     resource_id: str | None = None
     resource: JsonObject | None = None
     read_stored: Callable[[], JsonObject | None] = field(default=_absent, compare=False, repr=False)
+    selects: Callable[[str, str, Readable], bool] = field(default=_unknown, compare=False, repr=False)
 
     @property
     def stored(self) -> JsonObject | None:

@@ -48,9 +48,13 @@ ExchangeError
 └── InternalError                   a fault of ours
 """
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal
+
+# What a message may quote, and neither XML nor a string of FHIR can hold.
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -385,9 +389,9 @@ def outcome(issues: list[Issue]) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "severity": issue.severity,
             "code": issue.code,
-            "diagnostics": issue.message,
+            "diagnostics": _UNWRITABLE.sub("\ufffd", issue.message),
         }
         if issue.expression:
-            entry["expression"] = [issue.expression]
+            entry["expression"] = [_UNWRITABLE.sub("\ufffd", issue.expression)]
         entries.append(entry)
     return {"resourceType": "OperationOutcome", "issue": entries}

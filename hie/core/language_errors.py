@@ -1,4 +1,4 @@
-"""What is wrong with a text in a language that clients write in: FHIRPath, GraphQL, a patch.
+"""What is wrong with a text in a language that clients write in: FHIRPath, GraphQL, a patch, a search.
 
 Part of the tree of `hie.core.errors`, whose table says what the attributes mean.
 
@@ -6,6 +6,8 @@ RequestError
 ├── FhirPathError                   an expression cannot be evaluated on this resource
 │   ├── FhirPathSyntaxError         the text is not FHIRPath, or names what does not exist
 │   └── FhirPathLimitError          the evaluation costs more than the server allows
+├── MalformedSearchError            (hie.core.errors)
+│   └── UnrelatedTypeError          what `_has` names does not refer to the type that is asked about
 ├── GraphQLError                    a document cannot be executed
 │   └── GraphQLLimitError           it asks for more than the server gives at once
 └── PatchError                      an operation of a patch cannot be done
@@ -15,7 +17,7 @@ RequestError
 
 from http import HTTPStatus
 
-from hie.core.errors import RequestError
+from hie.core.errors import MalformedSearchError, RequestError
 
 
 class FhirPathError(RequestError):
@@ -70,3 +72,7 @@ class PatchSyntaxError(PatchError):
 
 class PatchTestError(PatchError):
     """A `test` operation of the patch fails."""
+
+
+class UnrelatedTypeError(MalformedSearchError):
+    """What `_has` names does not refer to the type that is asked about."""

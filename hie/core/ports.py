@@ -4,10 +4,10 @@ No feature imports another; each asks for one of these, and `hie.wiring` hands
 over the implementation.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from hie.core.access import Attempt, Readable, Requester
 from hie.core.errors import ExchangeError, Issue
@@ -82,8 +82,42 @@ class AccessPolicy(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResource:
+class Derivation(Protocol):
+    """Keeps what is derived from stored resources in step with them, in the transaction that writes them."""
+
+    @property
+    def resource_types(self) -> frozenset[str]:
+        """The types that it wants to see."""
+        ...
+
+    def derive(
+        self, transaction: "Transaction", resource_type: str, resource_id: str, resource: JsonObject | None
+    ) -> None:
+        """Take the resource as it is written now; None where it is deleted."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Says who sends a request, by its headers; a mapping that does not mind the case of names."""
+
+    def recall(self, headers: Mapping[str, str]) -> Requester | None:
+        """Return who sends the request if that is known without waiting for anything, else None.
+
+        Raises UnauthenticatedError as `authenticate` does.
+        """
+        ...
+
+    def authenticate(self, headers: Mapping[str, str], *, with_session: bool = True) -> Requester:
+        """Return who sends the request, ANONYMOUS where it has no credentials; may ask the database.
+
+        A bearer token goes before a session of the portal, which counts only where `with_session`. Raises
+        UnauthenticatedError for a token that is not taken.
+        """
+        ...
+
+
+# A tuple: a search makes twenty of each, and a frozen dataclass takes five times as long to make.
+class StoredResource(NamedTuple):
     """One version of a resource as stored; `body` is its JSON with meta, None when deleted."""
 
     type: str
@@ -112,12 +146,15 @@ class TransactionResult:
     error: ExchangeError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchEntry:
-    """One resource of a search result; `mode` is "match" or "include"."""
+class SearchEntry(NamedTuple):
+    """One resource of a search result; `mode` is "match" or "include".
+
+    `container` is "Type/id" of what contains it, "" for a resource of its own.
+    """
 
     resource: StoredResource
     mode: str
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,18 @@
 """Every setting, in one class, read from `HIE_*` variables and `.env`."""
 
 import os
+import socket
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from hie.core.protection_settings import ProtectionSettings
 
 
 class ValidationLevel(StrEnum):
@@ -20,13 +24,21 @@ class ValidationLevel(StrEnum):
     PROFILE = "profile"
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a listener on `host`."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _base_url(given: dict[str, Any]) -> str:
     """Return the FHIR base URL of the listener in `given` settings."""
     host = str(given.get("host", "127.0.0.1"))
     return f"http://{f'[{host}]' if ':' in host else host}:{given.get('port', 8000)}/fhir"
 
 
-class Settings(BaseSettings):
+class Settings(ProtectionSettings):
     """Settings of every process; `hie settings` prints them with their values."""
 
     model_config = SettingsConfigDict(env_prefix="HIE_", env_file=".env", extra="ignore", frozen=True)
@@ -43,11 +55,12 @@ class Settings(BaseSettings):
     broker_url: str | None = Field(
         None, description="Celery broker URL (redis:// or amqp://); empty: the database carries the queue"
     )
-    var_dir: Path = Field(Path("var"), description="Directory of the embedded database, logs and demo data")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What the processes log to standard error"
     )
-    host: str = Field("127.0.0.1", description="Address that HTTP listens on; loopback only")
+    host: str = Field(
+        "127.0.0.1", description="Address that HTTP listens on; loopback only unless HIE_AUTH is on"
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="HTTP port")
     web_processes: Annotated[int, Field(ge=1)] = Field(1, description="HTTP server processes")
     mllp_host: str = Field("127.0.0.1", description="Address that MLLP listens on; loopback only")
@@ -101,11 +114,25 @@ class Settings(BaseSettings):
         default_factory=_base_url,
         description="FHIR base URL as clients see it (default: of host and port)",
     )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins whose pages may call the FHIR API from a browser, as a JSON list"
+        ' (["https://app.example"]), or ["*"] for any; empty: none but our own',
+    )
     full_text: bool = Field(
-        False, description="Index narratives and all texts, for `_text` and `_content`; then run $reindex"
+        True, description="Whether the worker indexes narratives and all texts, for `_text` and `_content`"
     )
     page_size: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Default `_count` of a search")
     page_size_limit: Annotated[int, Field(ge=1)] = Field(1000, description="Largest `_count` of a search")
+    include_limit: Annotated[int, Field(ge=1)] = Field(
+        1000,
+        description="Most resources that come along (`_include`, `_revinclude`) on one page of a search;"
+        " the others are on the pages behind its `next` link",
+    )
+    include_depth: Annotated[int, Field(ge=1, le=1000)] = Field(
+        50,
+        description="How often `:iterate` goes on from what it found; that more is missing is said then",
+    )
     graphql_depth: Annotated[int, Field(ge=1, le=100)] = Field(
         20, description="Levels of fields below one another that one GraphQL document may have"
     )
@@ -169,6 +196,134 @@ class Settings(BaseSettings):
         30.0, description="Events of subscriptions, also undelivered ones, are kept for this many days"
     )
 
+    auth: Literal["on", "off"] = Field(
+        "off",
+        description="Whether requests need authentication; off is for laboratories and serves loopback only",
+    )
+    crypto: Literal["international", "national"] = Field(
+        "international",
+        description="What new keys, ciphertexts and signatures are made by: AES-256-GCM, SHA-256 and ES256,"
+        " or SM4-GCM, SM3 and SM2; what was made before is read under either",
+    )
+    key_provider: Literal["file", "environment"] = Field(
+        "file", description="What holds the key-encryption keys: files of `key_folder`, or the environment"
+    )
+    key_folder: Path | None = Field(
+        None,
+        description="Directory of the key-encryption keys, the same for all machines; empty:"
+        " `keys/encryption` in `var_dir`",
+    )
+    key_encryption_keys: dict[str, SecretStr] = Field(
+        {},
+        description="The key-encryption keys where the environment holds them, by id, oldest first, as a JSON"
+        ' object ({"2026": "AES-256-GCM:<base64>"})',
+    )
+    access_token_seconds: Annotated[int, Field(ge=30, le=3600)] = Field(
+        900, description="Life of an access token that a person granted"
+    )
+    backend_token_seconds: Annotated[int, Field(ge=30, le=3600)] = Field(
+        300, description="Life of an access token that a client gets on its own behalf"
+    )
+    authorization_code_seconds: Annotated[int, Field(ge=10, le=600)] = Field(
+        60, description="An authorization code must be used within this time"
+    )
+    refresh_token_days: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="How long after the person agreed a client may still refresh its access tokens"
+    )
+    signing_key_days: Annotated[float, Field(gt=0)] = Field(
+        90.0, description="Age at which the keys that sign tokens are replaced"
+    )
+    session_idle_minutes: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="A session of the portal that is not used for this long has ended"
+    )
+    session_hours: Annotated[float, Field(gt=0)] = Field(
+        12.0, description="Longest life of a session of the portal, however much it is used"
+    )
+    second_factor_roles: tuple[str, ...] = Field(
+        ("system-administrator", "security-officer", "auditor"),
+        description="Roles that an account has only once a second factor is set up, as a JSON list",
+    )
+    password_length: Annotated[int, Field(ge=8, le=64)] = Field(
+        12, description="Fewest characters that a new password may have"
+    )
+    password_blocklist: Path | None = Field(
+        None, description="File of passwords that nobody may choose, one a line; empty: none beyond the rules"
+    )
+    client_jwks_sources: tuple[str, ...] = Field(
+        (),
+        description="Beginnings of the URLs that clients may publish their keys under, as a JSON list"
+        ' (["https://hospital.example/"]); empty: none, keys are registered with the client',
+    )
+    oidc_issuer: str = Field(
+        "", description="Issuer of an external OpenID provider whose access tokens are taken too"
+    )
+    oidc_audience: str = Field(
+        "", description="Audience that tokens of the external provider must have (default: the base URL)"
+    )
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim of the external provider that holds roles, its parts joined by dots"
+    )
+    oidc_roles: dict[str, str] = Field(
+        {},
+        description="Role here by role there, as a JSON object"
+        ' ({"doctor": "clinician"}); what it does not name gives none',
+    )
+    oidc_claims: dict[str, str] = Field(
+        {},
+        description="Claims of the external provider that hold ids of resources, as a JSON object of"
+        " patient, practitioner, organization and department",
+    )
+
+    break_glass_minutes: Annotated[int, Field(ge=5, le=1_440)] = Field(
+        60, description="How long a record that a clinician opened in an emergency stays open"
+    )
+    audit: Literal["on", "off"] = Field(
+        "on", description="Whether interactions are recorded in the audit trail; off is for measuring only"
+    )
+    audit_folder: Path | None = Field(
+        None,
+        description="Directory of the local logs of the audit trail, on a disk of this machine;"
+        " empty: `audit` in `var_dir`",
+    )
+    audit_site: str = Field(
+        default_factory=socket.gethostname,
+        description="Name of this machine in the audit trail (default: its host name)",
+    )
+    audit_digest: Literal["sha256", "sm3"] = Field(
+        "sha256", description="Digest that chains the audit trail; records chained before keep theirs"
+    )
+    audit_anchors: Path | None = Field(
+        None,
+        description="File that hashes of the audit trail are appended to, best on another disk or machine;"
+        " empty: `anchors.jsonl` in the directory of the local logs",
+    )
+    audit_anchor_records: Annotated[int, Field(ge=1)] = Field(
+        10_000, description="An anchor of the audit trail is made after so many records"
+    )
+    audit_anchor_minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="An anchor is made so long after the last, when there are records"
+    )
+    audit_retention_days: Annotated[int, Field(ge=183)] = Field(
+        1096,
+        description="The audit trail is kept for so many days, whole months; six months is the least"
+        " (Cybersecurity Law of the PRC, article 21)",
+    )
+    audit_syslog: str = Field(
+        "",
+        description="Receiver of the audit trail by syslog (ITI-20), as tls://host:6514, tcp:// or udp://;"
+        " empty: none",
+    )
+    audit_syslog_ca: Path | None = Field(
+        None, description="Certificates that the receiver's must be signed by (PEM; default: the system's)"
+    )
+    audit_syslog_certificate: Path | None = Field(
+        None, description="Our certificate for the receiver of the audit trail (PEM)"
+    )
+    audit_syslog_key: Path | None = Field(None, description="The key of that certificate (PEM)")
+    audit_complaint_days: Annotated[int, Field(ge=1)] = Field(
+        15, description="Days within which a citizen's complaint about an access must be answered"
+    )
+
     @field_validator("database_url")
     @classmethod
     def _only_postgresql(cls, value: str | None) -> str | None:
@@ -178,18 +333,22 @@ class Settings(BaseSettings):
             )
         return value or None
 
-    @field_validator("host", "mllp_host")
+    @field_validator("mllp_host")
     @classmethod
     def _only_loopback(cls, value: str) -> str:
-        try:
-            is_loopback = value == "localhost" or ip_address(value).is_loopback
-        except ValueError:
-            is_loopback = False
-        if not is_loopback:
-            raise ValueError(
-                f"{value} is not a loopback address; listeners stay on loopback until authentication is on"
-            )
+        if not is_loopback(value):
+            raise ValueError(f"{value} is not a loopback address; MLLP has no authentication of its own")
         return value
+
+    @model_validator(mode="after")
+    def _only_loopback_without_authentication(self) -> Self:
+        if not is_loopback(self.host) and self.auth == "off":
+            raise ValueError(f"HIE_HOST {self.host} is not a loopback address; that needs HIE_AUTH=on")
+        base = urlsplit(self.base_url)
+        if self.auth == "on" and base.scheme != "https" and not is_loopback(base.hostname or ""):
+            # RFC 6749, 3.1.2.1 and RFC 6750, 5.3: tokens do not travel in the clear
+            raise ValueError("HIE_AUTH=on needs a HIE_BASE_URL that begins with https://")
+        return self
 
     @field_validator("time_zone")
     @classmethod
@@ -199,9 +358,29 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def issuer(self) -> str:
+        """The issuer of our tokens: the base URL without its last part, ``/fhir``."""
+        return self.base_url.rstrip("/").removesuffix("/fhir")
+
+    @property
+    def keys(self) -> Path:
+        """The directory of the key-encryption keys."""
+        return self.key_folder or self.var_dir / "keys" / "encryption"
+
+    @property
     def jobs(self) -> Path:
         """The directory of the files that jobs write."""
         return self.job_folder or self.var_dir / "jobs"
+
+    @property
+    def audit_logs(self) -> Path:
+        """The directory of the local logs of the audit trail."""
+        return self.audit_folder or self.var_dir / "audit"
+
+    @property
+    def anchors(self) -> Path:
+        """The file of the anchors of the audit trail."""
+        return self.audit_anchors or self.audit_logs / "anchors.jsonl"
 
     @property
     def zone(self) -> ZoneInfo:

@@ -10,12 +10,11 @@ from fastapi.responses import HTMLResponse
 
 from analytics.board import DayCount, SeriesBoard, board
 from analytics.condition_groups import condition_groups
-from hie.core.access import ANONYMOUS
 from hie.core.db.database import Database
 from hie.core.errors import NotFoundError
 from hie.portal import chart
 from hie.portal.chart import Chart
-from hie.portal.page import Pages
+from hie.portal.page import Pages, requester_of
 
 DAYS: Final = 90
 # The days whose alarms are listed; older ones stand in the charts.
@@ -52,7 +51,7 @@ def mount(router: APIRouter, pages: Pages, database: Database) -> None:
         if group and group not in {each.key for each in groups}:
             raise NotFoundError(f"There is no condition group `{group}`")
         today = pages.clock.now().astimezone(pages.zone).date()
-        with database.transaction(requester=ANONYMOUS) as transaction:
+        with database.transaction(requester=requester_of(request)) as transaction:
             every = board(transaction, today=today, days=DAYS)
         chosen = [series for series in every if group in {"", series.group.key}]
         shown = [series for series in chosen if group or not series.division]

@@ -8,12 +8,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from hie.core.access import ANONYMOUS
 from hie.core.db.database import Database
 from hie.portal import former_identities
 from hie.portal.entries import Kind
 from hie.portal.former_identities import VersionedStore
-from hie.portal.page import Pages
+from hie.portal.page import Pages, requester_of
 from hie.portal.people import Person, find, normal_query, person_of, persons_of
 from hie.portal.record import Record
 
@@ -31,7 +30,7 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: VersionedS
 
     @router.get("/")
     def first_page(request: Request) -> HTMLResponse:
-        with database.transaction(requester=ANONYMOUS) as transaction:
+        with database.transaction(requester=requester_of(request)) as transaction:
             recent = persons_of(transaction, store, _recent(request))
         return pages.render(request, "search.html", recent=recent, query_text="")
 
@@ -41,7 +40,7 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: VersionedS
     ) -> HTMLResponse | RedirectResponse:
         if not normal_query(q):
             return RedirectResponse("/", 303)
-        with database.transaction(requester=ANONYMOUS) as transaction:
+        with database.transaction(requester=requester_of(request)) as transaction:
             finding = find(transaction, store, q)
             if finding.is_by_number:
                 finding = former_identities.of_finding(transaction, store, finding)
@@ -55,7 +54,7 @@ def mount(router: APIRouter, pages: Pages, database: Database, store: VersionedS
         hospital: str = "",
         before: date | None = None,
     ) -> HTMLResponse:
-        with database.transaction(requester=ANONYMOUS) as transaction:
+        with database.transaction(requester=requester_of(request)) as transaction:
             person = former_identities.of_person(
                 transaction, store, person_of(transaction, store, patient_id)
             )

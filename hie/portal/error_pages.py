@@ -25,6 +25,7 @@ _HANDLED: Final[tuple[type[Exception], ...]] = (
     Exception,
 )
 _PROGRAMS: Final = ("/fhir", "/api", "/metrics", "/health")
+_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _UNAVAILABLE: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
 _Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
@@ -57,7 +58,13 @@ def _with_page(pages: Pages, earlier: ExceptionHandler) -> ExceptionHandler:
         kept = {name: response.headers[name] for name in ("Allow", "Retry-After") if name in response.headers}
         status = response.status_code
         return pages.render(
-            request, "error.html", status=status, headers=kept, what=_what(status), error_status=status
+            request,
+            "error.html",
+            status=status,
+            headers=kept,
+            what=_what(status),
+            error_status=status,
+            back="",
         )
 
     return handle
@@ -67,6 +74,8 @@ def _what(status: int) -> str:
     """Return which of the error texts a status has."""
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return "not-found"
+    if status in _REFUSED:
+        return "forbidden"
     if status in _UNAVAILABLE:
         return "unavailable"
     return "fault" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "request"

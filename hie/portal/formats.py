@@ -11,6 +11,7 @@ from hie.portal.language import Language, say
 
 MISSING: Final = "—"
 _MONTHS_OF_YEAR: Final = 12
+_MINUTE_SECONDS: Final = 60
 # Below these ages a number of years says too little: children's records give months, those of newborns days.
 _YEARS_WITH_MONTHS: Final = 3
 _DATE_LENGTH: Final = len("2026-11-22")
@@ -33,12 +34,15 @@ def moment(value: datetime | None) -> str:
 
 
 def duration(value: timedelta, language: Language) -> str:
-    """Return a span in the two largest of days, hours and minutes: ``3天4小时``."""
-    minutes = max(0, int(value.total_seconds() // 60))
+    """Return a span in the two largest of days, hours and minutes: ``3天4小时``; seconds below a minute."""
+    seconds = max(0, int(value.total_seconds()))
+    if seconds < _MINUTE_SECONDS:
+        return say("span.seconds", language, n=seconds)
+    minutes = seconds // _MINUTE_SECONDS
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [("days", days), ("hours", hours), ("minutes", rest)]
-    first = next((index for index, (_unit, count) in enumerate(parts) if count), len(parts) - 1)
-    shown = [part for part in parts[first : first + 2] if part[1]] or parts[-1:]
+    first = next(index for index, (_unit, count) in enumerate(parts) if count)
+    shown = [part for part in parts[first : first + 2] if part[1]]
     return say("span.joint", language).join(say(f"span.{unit}", language, n=count) for unit, count in shown)
 
 

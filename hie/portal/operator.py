@@ -7,10 +7,9 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from hie.core.access import ANONYMOUS
 from hie.core.db.database import Database
 from hie.portal import queries
-from hie.portal.page import Pages
+from hie.portal.page import Pages, requester_of
 from hie.portal.queries import Known, Traffic
 from hie.portal.silence import Judgement, Voice, judge
 
@@ -40,7 +39,7 @@ def mount(router: APIRouter, pages: Pages, database: Database) -> None:
         now = pages.clock.now()
         local = now.astimezone(pages.zone)
         midnight = datetime.combine(local.date(), time.min, pages.zone)
-        with database.transaction(requester=ANONYMOUS) as transaction:
+        with database.transaction(requester=requester_of(request)) as transaction:
             known = queries.senders(transaction, pages.zone)
             traffic = queries.traffic(transaction, [each.name for each in known], midnight=midnight, now=now)
             habits = queries.habits(transaction, known, now=now)

@@ -15,10 +15,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hie.core.access import ANONYMOUS, Requester
 from hie.core.clock import Clock
 from hie.portal import formats, language, roles, static_files
 from hie.portal.language import Language, say, say_code
-from hie.portal.roles import NAVIGATION, Role
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"
@@ -66,7 +66,7 @@ class Pages:
     ) -> HTMLResponse:
         """Return the page of `template` in the request's language and role."""
         spoken = language_of(request)
-        role = Role.of(request.cookies.get(roles.COOKIE))
+        guided = roles.guidance(getattr(request.state, "requester", None), request.cookies.get(roles.COOKIE))
         now = self.clock.now().astimezone(self.zone)
         body = self.templates.get_template(template).render(
             language=spoken,
@@ -75,10 +75,11 @@ class Pages:
             day=lambda value: formats.day(value, spoken),
             duration=lambda value: formats.duration(value, spoken),
             age=lambda birth_date: formats.age(birth_date, now.date(), spoken),
-            role=role,
-            roles=tuple(Role),
-            navigation=NAVIGATION[role],
-            home=roles.home(role),
+            role=guided.role,
+            roles=guided.choices,
+            navigation=guided.navigation,
+            home=guided.home,
+            is_signed_in=requester_of(request).kind == "person",
             path=request.url.path,
             here=_here(request),
             now=now,
@@ -91,6 +92,12 @@ class Pages:
 def language_of(request: Request) -> Language:
     """Return the language that the reader chose."""
     return Language.of(request.cookies.get(language.COOKIE))
+
+
+def requester_of(request: Request) -> Requester:
+    """Return who sent `request`, as authentication left it in its state; nobody known without it."""
+    requester: Requester = getattr(request.state, "requester", ANONYMOUS)
+    return requester
 
 
 def query(**parameters: object) -> str:

@@ -3,34 +3,66 @@
 `install` is what the application calls; `build_router` gives the pages alone.
 """
 
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, FastAPI
 
 from hie.core.clock import Clock
 from hie.core.db.database import Database
-from hie.portal import analyst, clinician, error_pages, operator, static_files, switches
+from hie.core.oversight import JobOversight, SubscriptionOversight
+from hie.portal import (
+    analyst,
+    audit_trail,
+    clinician,
+    complaints,
+    error_pages,
+    jobs,
+    operator,
+    own_accesses,
+    static_files,
+    subscriptions,
+    switches,
+)
 from hie.portal.former_identities import VersionedStore
 from hie.portal.page import Pages
 
 
-def build_router(store: VersionedStore, database: Database, clock: Clock, zone: ZoneInfo) -> APIRouter:
-    """Return the routes of the pages and of their static files; times are shown in `zone`."""
-    return _router(Pages(clock, zone), store, database)
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the pages show: the record, and the work behind it, as `hie.wiring` puts them together."""
+
+    store: VersionedStore
+    database: Database
+    jobs: JobOversight
+    subscriptions: SubscriptionOversight
+    clock: Clock
+    zone: ZoneInfo
+    complaint_days: int = 15
 
 
-def install(app: FastAPI, *, store: VersionedStore, database: Database, clock: Clock, zone: ZoneInfo) -> None:
+def build_router(parts: Parts) -> APIRouter:
+    """Return the routes of the pages and of their static files; times are shown in the zone of `parts`."""
+    return _router(Pages(parts.clock, parts.zone), parts)
+
+
+def install(app: FastAPI, parts: Parts) -> None:
     """Mount the portal on `app`, after `hie.core.web.errors.install`, whose answers browsers get as pages."""
-    pages = Pages(clock, zone)
-    app.include_router(_router(pages, store, database))
+    pages = Pages(parts.clock, parts.zone)
+    app.include_router(_router(pages, parts))
     error_pages.install(app, pages)
 
 
-def _router(pages: Pages, store: VersionedStore, database: Database) -> APIRouter:
+def _router(pages: Pages, parts: Parts) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    clinician.mount(router, pages, database, store)
-    analyst.mount(router, pages, database)
-    operator.mount(router, pages, database)
+    clinician.mount(router, pages, parts.database, parts.store)
+    analyst.mount(router, pages, parts.database)
+    operator.mount(router, pages, parts.database)
+    jobs.mount(router, pages, parts.database, parts.jobs)
+    subscriptions.mount(router, pages, parts.database, parts.subscriptions)
+    audit_trail.mount(router, pages, parts.database, parts.store)
+    own_accesses.mount(router, pages, parts.database, parts.store, answer_days=parts.complaint_days)
+    complaints.mount(router, pages, parts.database, parts.store)
     switches.mount(router)
     router.include_router(static_files.build_router())
     return router

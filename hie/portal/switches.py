@@ -7,14 +7,12 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 
-from hie.core.errors import RequestError
 from hie.portal import language, roles
 from hie.portal.language import Language
+from hie.portal.own_site import require_own_site
 from hie.portal.roles import Role, home
 
 _YEAR_SECONDS = 365 * 24 * 3600
-# What browsers send for a form of this site, or for none at all (older ones).
-_OWN_SITES = {None, "same-origin", "none"}
 
 
 def mount(router: APIRouter) -> None:
@@ -41,8 +39,7 @@ def own_path(address: str) -> str:
 
 
 def _switched(request: Request, cookie: str, value: str, back: str) -> RedirectResponse:
-    if request.headers.get("Sec-Fetch-Site") not in _OWN_SITES:
-        raise RequestError("A switch is set from a page of this site only")
+    require_own_site(request)
     response = RedirectResponse(back, HTTPStatus.SEE_OTHER)
     response.set_cookie(cookie, value, max_age=_YEAR_SECONDS, httponly=True, samesite="lax")
     return response

@@ -11,7 +11,8 @@ from typing import Final
 from hie import wiring
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings
-from tests.benchmarks.http import load, resources, server
+from tests.benchmarks import resources
+from tests.benchmarks.http import load, server
 
 _RECORD: Final = 1_000
 _SECONDS: Final = {"small": 5.0, "full": 15.0}

@@ -11,7 +11,8 @@ from random import Random
 from uuid import UUID
 
 from hie.core.fhir.json import JsonObject, dumps
-from tests.benchmarks.http import load, resources, server
+from tests.benchmarks import resources
+from tests.benchmarks.http import load, server
 from tests.benchmarks.http.load import Client, Request
 
 SECONDS = {"small": 5.0, "full": 30.0}
@@ -25,14 +26,14 @@ def main(size: str = "small") -> None:
     seconds = SECONDS[size]
     url, _ = server.database(_DATABASE)
     with server.serving(url) as running:
-        known = _prepare(running.port)
+        known = prepare(running.port)
         for connections in (1, 8, 16):
-            made = load.run(running.port, [_reads(known, n) for n in range(connections)], seconds)
+            made = load.run(running.port, [reads(known, n) for n in range(connections)], seconds)
             print(made.line(f"read by id, {connections} connections"), flush=True)
-        mix = load.run(running.port, [_mix(n) for n in range(16)], seconds)
-        print(mix.line("create, read, update, delete of nine types, 16 connections"))
+        mixed = load.run(running.port, [mix(n) for n in range(16)], seconds)
+        print(mixed.line("create, read, update, delete of nine types, 16 connections"))
         for kind in ("create", "read", "update", "delete"):
-            print("  " + mix.line(kind, [kind]), flush=True)
+            print("  " + mixed.line(kind, [kind]), flush=True)
         for connections in (1, 8, 32):
             pairs = load.run(running.port, [_pairs(n) for n in range(connections)], seconds)
             print(pairs.line(f"transactions of 2, {connections} connections"), flush=True)
@@ -47,7 +48,7 @@ def main(size: str = "small") -> None:
     server.drop(_DATABASE)
 
 
-def _prepare(port: int) -> list[str]:
+def prepare(port: int) -> list[str]:
     """Store the resources that are read, and return their paths."""
     random = Random(1)  # noqa: S311 - test data
     paths: list[str] = []
@@ -66,7 +67,8 @@ def _create(resource: JsonObject) -> Request:
     return Request("create", "POST", f"/fhir/{resource['resourceType']}", dumps(resource), (201,))
 
 
-def _reads(paths: list[str], seed: int) -> Callable[[], Client]:
+def reads(paths: list[str], seed: int) -> Callable[[], Client]:
+    """Return a client that reads `paths` at random."""
     random = Random(seed)  # noqa: S311 - test data
 
     def client() -> Client:
@@ -76,7 +78,8 @@ def _reads(paths: list[str], seed: int) -> Callable[[], Client]:
     return client
 
 
-def _mix(seed: int) -> Callable[[], Client]:
+def mix(seed: int) -> Callable[[], Client]:
+    """Return a client that creates, reads, updates and deletes."""
     random = Random(seed)  # noqa: S311 - test data
 
     def client() -> Client:
@@ -133,7 +136,7 @@ def _transaction(kind: str, parts: list[list[JsonObject]]) -> Request:
 
 def _patient_with_observation(random: Random) -> list[JsonObject]:
     urn = f"urn:uuid:{UUID(int=random.getrandbits(128), version=4)}"
-    observation = {**resources.observation(random), "subject": {"reference": urn}}
+    observation = resources.observation(random, subject={"reference": urn})
     return [
         {
             "fullUrl": urn,

@@ -20,9 +20,9 @@ from sqlalchemy.engine import make_url
 from fhir_server.definitions.search_parameters import type_number
 from fhir_server.index.indexer import Indexer
 from fhir_server.search.bundle import searchset
+from fhir_server.search.choice import choose
 from fhir_server.search.compile import Bounds
 from fhir_server.search.densities import Densities
-from fhir_server.search.page import plan
 from fhir_server.search.parse import Parser
 from fhir_server.search.service import SearchService
 from fhir_server.tables import (
@@ -223,7 +223,7 @@ def _print_shape(
         resource_type, parameters = make(random)
         conditions = parser.parse(resource_type, parameters, datetime.now(UTC)).conditions
         with database.transaction() as transaction:
-            chosen = plan(
+            chosen = choose(
                 transaction.connection,
                 type_number(resource_type) or 0,
                 conditions,

@@ -36,6 +36,7 @@ from hie.core.db import embedded
 from hie.core.db.database import Database
 from hie.core.fhir.json import Json, JsonObject
 from hie.core.settings import Settings, ValidationLevel
+from tests.benchmarks import resources
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "var" / "bench"
 SECONDS = {"small": 4.0, "full": 20.0}
@@ -44,9 +45,6 @@ BATCH = 20
 _KNOWN = 200
 
 _SID = "http://hie.example/sid/H1"
-_LOINC = "http://loinc.org"
-_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
-_INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 
 
 def main(size: str = "small") -> None:
@@ -158,63 +156,32 @@ class _Bench:
 
     def _oru(self, observations: int) -> JsonObject:
         self.serial += 1
-        number = self.serial
-        person = self.chance.randrange(PATIENTS)
-        patient, lab, visit, order = (_urn(self.chance) for _ in range(4))
-        common = {"subject": {"reference": patient}, "encounter": {"reference": visit}}
-        results = [
-            (_urn(self.chance), f"O{number}-{place}", {**common, **_observation(place, self.chance)})
-            for place in range(observations)
+        number, chance = self.serial, self.chance
+        patient, lab, visit, order = (_urn(chance) for _ in range(4))
+        common: JsonObject = {"subject": {"reference": patient}, "encounter": {"reference": visit}}
+        results = [_urn(chance) for _ in range(observations)]
+        made = [
+            (patient, _patient(f"P{chance.randrange(PATIENTS)}", 0)),
+            (lab, _LABORATORY),
+            (visit, resources.encounter(chance, **_identified("Encounter", f"V{number}"), **_of(patient))),
+            (
+                order,
+                resources.service_request(chance, **_identified("ServiceRequest", f"S{number}"), **common),
+            ),
         ]
-        return {
-            "resourceType": "Bundle",
-            "type": "transaction",
-            "entry": [
-                _upsert(patient, _patient(f"P{person}", 0)),
-                _upsert(
-                    lab,
-                    {"resourceType": "Organization", **_identified("Organization", "LAB"), "name": "检验科"},
-                ),
-                _upsert(visit, _encounter(f"V{number}", patient)),
-                _upsert(
-                    order,
-                    {
-                        "resourceType": "ServiceRequest",
-                        **_identified("ServiceRequest", f"S{number}"),
-                        **common,
-                        **_ORDER,
-                    },
-                ),
-                *(
-                    _upsert(
-                        urn, {"resourceType": "Observation", **_identified("Observation", value), **elements}
-                    )
-                    for urn, value, elements in results
-                ),
-                _upsert(
-                    _urn(self.chance),
-                    {
-                        "resourceType": "DiagnosticReport",
-                        **_identified("DiagnosticReport", f"D{number}"),
-                        **common,
-                        "basedOn": [{"reference": order}],
-                        "status": "final",
-                        "code": {"coding": [{"system": _LOINC, "code": "58410-2"}], "text": "全血细胞计数"},
-                        "issued": "2026-01-02T03:04:05+08:00",
-                        "performer": [{"reference": lab}],
-                        "result": [{"reference": urn} for urn, _, _ in results],
-                    },
-                ),
-            ],
-        }
-
-
-_ORDER = {
-    "status": "active",
-    "intent": "order",
-    "code": {"coding": [{"system": _LOINC, "code": "58410-2"}], "text": "全血细胞计数"},
-    "authoredOn": "2026-01-02T02:04:05+08:00",
-}
+        for place, urn in enumerate(results):
+            identified = _identified("Observation", f"O{number}-{place}")
+            made.append((urn, resources.observation(chance, **identified, **common)))
+        report = resources.diagnostic_report(
+            chance,
+            **_identified("DiagnosticReport", f"D{number}"),
+            **common,
+            basedOn=[{"reference": order}],
+            performer=[{"reference": lab}],
+            result=[{"reference": urn} for urn in results],
+        )
+        entries = [_upsert(urn, resource) for urn, resource in (*made, (_urn(chance), report))]
+        return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
 
 def _urn(chance: random.Random) -> str:
@@ -225,54 +192,28 @@ def _identified(resource_type: str, value: str) -> JsonObject:
     return {"identifier": [{"system": f"{_SID}/{resource_type}", "value": value}]}
 
 
+_LABORATORY = {"resourceType": "Organization", **_identified("Organization", "LAB"), "name": "检验科"}
+
+
 def _upsert(full_url: str, resource: JsonObject) -> JsonObject:
     identifier = resource["identifier"][0]
     url = f"{resource['resourceType']}?identifier={identifier['system']}|{identifier['value']}"
     return {"fullUrl": full_url, "resource": resource, "request": {"method": "PUT", "url": url}}
 
 
+def _of(patient: str) -> JsonObject:
+    """Return what an Encounter refers to; conditional updates resolve nothing else."""
+    return {"subject": {"reference": patient}, "participant": None, "serviceProvider": None}
+
+
 def _patient(value: str, revision: int) -> JsonObject:
-    return {
-        "resourceType": "Patient",
+    """Return a Patient that is the same for the same arguments."""
+    return resources.patient(
+        random.Random(value),  # noqa: S311 - reproducible, not secret
         **_identified("Patient", value),
-        "active": True,
-        "name": [{"use": "official", "text": "示例一", "family": "示", "given": ["例一"]}],
-        "telecom": [{"system": "phone", "value": f"000-{revision}", "use": "mobile"}],
-        "gender": "female",
-        "birthDate": "1980-02-29",
-        "address": [{"use": "home", "line": ["示例路1号"], "city": "示例市", "country": "CN"}],
-    }
-
-
-def _encounter(value: str, patient: str) -> JsonObject:
-    return {
-        "resourceType": "Encounter",
-        **_identified("Encounter", value),
-        "status": "finished",
-        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-        "subject": {"reference": patient},
-        "period": {"start": "2026-01-02T03:04:05+08:00", "end": "2026-01-02T04:04:05+08:00"},
-    }
-
-
-def _observation(place: int, chance: random.Random) -> JsonObject:
-    return {
-        "status": "final",
-        "category": [{"coding": [{"system": _CATEGORY, "code": "laboratory"}]}],
-        "code": {
-            "coding": [{"system": _LOINC, "code": f"718-{place}", "display": "Hemoglobin"}],
-            "text": "血红蛋白",
-        },
-        "effectiveDateTime": "2026-01-02T03:04:05+08:00",
-        "valueQuantity": {
-            "value": round(chance.uniform(9, 18), 1),
-            "unit": "g/dL",
-            "system": "http://unitsofmeasure.org",
-            "code": "g/dL",
-        },
-        "interpretation": [{"coding": [{"system": _INTERPRETATION, "code": "N"}]}],
-        "referenceRange": [{"low": {"value": 12, "unit": "g/dL"}, "high": {"value": 16, "unit": "g/dL"}}],
-    }
+        telecom=[{"system": "phone", "value": f"000-{revision}", "use": "mobile"}],
+        managingOrganization=None,
+    )
 
 
 def _processor_seconds(pid: int) -> float:

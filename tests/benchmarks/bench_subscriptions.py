@@ -15,7 +15,8 @@ from hie import wiring
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings
 from hie.worker import deliver_all
-from tests.benchmarks.http import resources, server
+from tests.benchmarks import resources
+from tests.benchmarks.http import server
 from tests.fhir_server.subscriptions.receiver import Receiver
 from tests.fhir_server.subscriptions.server import subscription, topic_subscription
 

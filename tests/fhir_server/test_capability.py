@@ -137,6 +137,50 @@ def test_every_search_parameter_of_patient_that_is_claimed_is_known(
         assert answer.status_code == 200, (parameter, answer.text)
 
 
+STRICT = {"prefer": "handling=strict"}
+# Name of a parameter of every search -> a search with it.
+SEARCHES = {
+    "_id": "Patient?_id=p",
+    "_lastUpdated": "Patient?_lastUpdated=gt2020",
+    "_profile": "Patient?_profile=http://hie.example/profile",
+    "_security": "Patient?_security=R",
+    "_source": "Patient?_source=http://hie.example/source",
+    "_tag": "Patient?_tag=t",
+    "_text": "Patient?_text=word",
+    "_content": "Patient?_content=word",
+    "_filter": "Patient?_filter=gender eq male",
+    "_has": "Patient?_has:Observation:patient:_id=o",
+    "_list": "Patient?_list=l",
+    "_type": "http://127.0.0.1:8000/fhir?_type=Patient",
+    "_sort": "Patient?_sort=_lastUpdated",
+    "_count": "Patient?_count=1",
+    "_include": "Patient?_include=*",
+    "_revinclude": "Patient?_revinclude=*",
+    "_summary": "Patient?_summary=true",
+    "_total": "Patient?_total=accurate",
+    "_elements": "Patient?_elements=id",
+    "_contained": "Patient?_contained=both",
+    "_containedType": "Patient?_contained=both&_containedType=container",
+    "_query": "Patient?_query=current",
+}
+
+
+@pytest.mark.parametrize("full_text", ["false", "true"])
+def test_every_parameter_of_all_searches_that_is_claimed_is_known_and_no_other(
+    database_url: str, full_text: str
+) -> None:
+    with wiring.build(Settings(full_text=full_text == "true"), database_url=database_url) as exchange:
+        client = Client(app.build(exchange))
+        client.put("Patient/p", json=PATIENT)
+        claimed = client.get("metadata").json()["rest"][0]["searchParam"]
+        names = [each["name"] for each in claimed]
+        assert len(names) == len(set(names))
+        assert set(names) <= SEARCHES.keys()
+        for name, url in SEARCHES.items():
+            answer = client.get(url, headers=STRICT)
+            assert answer.status_code == (200 if name in names else 400), (name, answer.text)
+
+
 def test_its_etag_spares_sending_it_again(client: Client) -> None:
     etag = client.get("metadata").headers["etag"]
     assert client.get("metadata", headers={"if-none-match": etag}).status_code == 304

@@ -5,11 +5,11 @@ SQLModel session on the same connection. Only whoever opened `Database.transacti
 commits, by leaving it. Who only reads opens `Database.reading()`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, LiteralString, Protocol, Self, cast
 
 import psycopg
 from sqlalchemy import Connection as SQLAlchemyConnection
@@ -21,6 +21,8 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlmodel import Session
 
 from hie.core.access import SYSTEM, Requester
+from hie.core.audit.record import Record
+from hie.core.audit.trail import CURRENT, Step
 from hie.core.errors import ConnectionLostError, UnavailableError
 
 # A plan made while a table was empty and then kept halves the throughput once
@@ -35,6 +37,20 @@ _READER_OPTIONS = (
 )
 
 
+class Recorder(Protocol):
+    """Records in the audit trail what transactions do (`hie.core.audit.commits`)."""
+
+    def insertion(
+        self, transaction: "Transaction", steps: Sequence[Step]
+    ) -> tuple[LiteralString, tuple[object, ...]]:
+        """Return the INSERT that records `steps`, and its parameters, for a statement of `transaction`."""
+        ...
+
+    def before_commit(self, transaction: "Transaction") -> None:
+        """Record what `transaction` did and is not recorded yet."""
+        ...
+
+
 class Transaction:
     """One transaction: raw SQL by `connection`, SQLModel by `session`, on behalf of `requester`."""
 
@@ -43,7 +59,23 @@ class Transaction:
         self._engine = engine
         self._pooled = pooled
         self.requester = requester
+        self.is_last = False
         self.connection = cast("psycopg.Connection[tuple[Any, ...]]", pooled.driver_connection)
+        self.trail = CURRENT.get()
+        """The audit trail of the request that it works for, if it works for one."""
+        self.steps: list[Step] = []
+        self.records: list[Record] = []
+        self.recorder: Recorder | None = None
+        self.recorded = 0
+        """How many of its statements recorded what they changed."""
+
+    def retire(self) -> None:
+        """Have the connection closed behind this transaction, and not used again.
+
+        libpq keeps the buffer of the longest message that a connection ever sent: after a statement of tens
+        of megabytes that is more than all else it holds. Connecting takes some milliseconds.
+        """
+        self.is_last = True
 
     @cached_property
     def session(self) -> Session:
@@ -52,6 +84,19 @@ class Transaction:
         bound = SQLAlchemyConnection(self._engine, connection=self._pooled)
         bound.begin()
         return Session(bind=bound, autoflush=True, expire_on_commit=False)
+
+    def saw(self, resources: Iterable[tuple[str, str]]) -> None:
+        """Note that resources, by type and id, are shown to the requester."""
+        if self.trail is not None:
+            self.trail.seen.extend(resources)
+
+    def note(self, step: Step) -> None:
+        """Note an interaction; one that changes something is recorded by this transaction."""
+        self.steps.append(step)
+
+    def record(self, record: Record) -> None:
+        """Add `record` to the audit trail if, and only if, this transaction is committed."""
+        self.records.append(record)
 
     def _flush(self) -> None:
         if "session" in self.__dict__:
@@ -65,6 +110,8 @@ class Database:
         """Take the engines; `from_url` makes them."""
         self.engine = engine
         self._readers = readers
+        self.recorder: Recorder | None = None
+        """What records transactions, where there is an audit trail."""
 
     @classmethod
     def from_url(cls, url: str, *, pool_size: int = 4, statement_timeout_seconds: float = 30.0) -> Self:
@@ -83,8 +130,11 @@ class Database:
         that fails at COMMIT raises psycopg's error here, before the caller can answer anyone.
         """
         with _work(self.engine, requester) as transaction:
+            transaction.recorder = self.recorder
             yield transaction
             transaction._flush()  # noqa: SLF001 - the two classes are one thing
+            if self.recorder is not None:
+                self.recorder.before_commit(transaction)
             transaction.connection.commit()
 
     @contextmanager
@@ -97,6 +147,8 @@ class Database:
         """
         with _work(self._readers, requester) as transaction:
             yield transaction
+            if transaction.trail is not None:
+                transaction.trail.steps += transaction.steps
 
     def close(self) -> None:
         """Close every connection of the pools."""
@@ -132,8 +184,9 @@ def _work(engine: Engine, requester: Requester) -> Iterator[Transaction]:
         pooled = engine.raw_connection()
     except (psycopg.OperationalError, OperationalError, PoolTimeoutError) as error:
         raise UnavailableError("The database does not answer") from error
+    transaction = Transaction(engine, pooled, requester)
     try:
-        yield Transaction(engine, pooled, requester)
+        yield transaction
     except (psycopg.OperationalError, OperationalError) as error:
         raise _lost(pooled, error) from error
     except DBAPIError as error:
@@ -146,6 +199,8 @@ def _work(engine: Engine, requester: Requester) -> Iterator[Transaction]:
         pooled.rollback()
         raise
     finally:
+        if transaction.is_last and pooled.is_valid:
+            pooled.invalidate()
         pooled.close()
 
 

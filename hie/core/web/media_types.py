@@ -5,6 +5,7 @@ written and read; Turtle is not. HTML is answered with indented JSON, so that a 
 in a browser sees the resource.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
@@ -39,12 +40,13 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 # https://hl7.org/fhir/R4/versioning.html#mt-version
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
-_ANYTHING: Final = frozenset({"*/*", "*"})
 # How much a media range says of a media type; less for `type/*` and nothing for `*/*`.
 _EXACT: Final = 2
 # Where a request's answer to `wanted` is kept.
 _SCOPE_KEY: Final = "hie.wanted"
 _FIRST_LINE: Final = 80
+# The escape of a letter or `_`, which nobody needs and which may hide a parameter's name.
+_HIDDEN: Final = re.compile(rb"%(?:[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff])")
 
 
 class Wanted(NamedTuple):
@@ -76,8 +78,8 @@ def wanted(request: Request) -> Wanted:
 def parameter(request: Request, name: str) -> str | None:
     """Return the parameter `name` of the URL, or of the form that was posted (`remember_form`)."""
     query = request.scope["query_string"]
-    # Most requests have no such parameter, and looking costs less than making a mapping; `%` may hide it.
-    if query and (name.encode() in query or b"%" in query):
+    # Most requests have no such parameter, and looking costs less than making a mapping.
+    if query and (name.encode() in query or _HIDDEN.search(query)):
         given = request.query_params.get(name)
         if given is not None:
             return given
@@ -143,15 +145,19 @@ def split(content_type: str) -> tuple[str, dict[str, str]]:
 
 
 def wants_content(request: Request, media_type: str) -> bool:
-    """Return whether `request` would rather have content of `media_type` than the FHIR that holds it.
+    """Return whether `request` is answered with content of `media_type` and not the FHIR that holds it.
 
-    So it is if Accept names that type and no type of FHIR as high; or if it takes the type by a range and
-    names no format of FHIR at all, or names HTML too, as browsers do. ``*/*`` alone asks for nothing.
+    https://hl7.org/fhir/R4/binary.html#rest: "unless specifically requested, the FHIR XML/JSON representation
+    is not returned". So content it is without an Accept header, and if all that it names is anything
+    (``*/*``); if it names that type and no type of FHIR as high; or if it takes the type by a range and names
+    no format of FHIR at all, or names HTML too, as browsers do.
     """
     accept = b",".join([value for key, value in request.scope["headers"] if key == b"accept"])
     ranges = [one for one in _ranges(accept.decode("latin-1")) if one.name]
+    if not ranges:
+        return True
     own = _quality(media_type, ranges)
-    if own is None or own[0] <= 0 or all(one.name in _ANYTHING for one in ranges):
+    if own is None or own[0] <= 0:
         return False
     named = {one.name: one.quality for one in ranges}
     fhir = max((quality for name, quality in named.items() if "fhir" in name), default=0.0)

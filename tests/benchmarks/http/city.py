@@ -10,15 +10,27 @@ from random import Random
 from typing import Final
 
 from hie.core.fhir.json import JsonObject, dumps
+from tests.benchmarks import resources
 
 PER_PERSON: Final = 20
 CODES: Final = 400
-LOINC: Final = "http://loinc.org"
+LOINC: Final = resources.LOINC
 CARD: Final = "http://hie.example/sid/H1/card"
-UCUM: Final = "http://unitsofmeasure.org"
+UCUM: Final = resources.UCUM
 FAMILIES: Final = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林郑"
-_TERMS: Final = "http://terminology.hl7.org/CodeSystem"
-_ICD: Final = "http://hl7.org/fhir/sid/icd-10"
+_DRUG: Final = "http://hie.example/sid/drug"
+_PRELIMINARY: Final = 0.02
+# No search asks for it, and a million of each would be loaded and indexed.
+_PATIENT: Final = {"telecom": None, "maritalStatus": None, "managingOrganization": None}
+_ENCOUNTER: Final = {"type": None, "participant": None, "serviceProvider": None}
+_CONDITION: Final = {"identifier": None}
+_OBSERVATION: Final = {"issued": None, "interpretation": None}
+_MEDICATION_REQUEST: Final = {
+    "identifier": None,
+    "encounter": None,
+    "requester": None,
+    "dosageInstruction": None,
+}
 
 
 def write(path: Path, people: int) -> None:
@@ -49,77 +61,57 @@ def month(random: Random) -> str:
 
 def _record(number: int, random: Random) -> Iterator[JsonObject]:
     subject = {"reference": f"Patient/p{number}"}
-    yield {
-        "resourceType": "Patient",
-        "id": f"p{number}",
-        "identifier": [{"system": CARD, "value": f"C{number:08}"}],
-        "active": True,
-        "name": [{"use": "official", "family": family(random), "given": [_given(random)]}],
-        "gender": random.choice(["male", "female"]),
-        "birthDate": f"19{random.randrange(30, 99)}-{month(random)[5:]}-{random.randrange(1, 29):02}",
-        "address": [{"city": "示例市", "district": f"示例{random.randrange(16)}区", "line": ["示例路1号"]}],
-    }
+    yield resources.patient(
+        random,
+        id=f"p{number}",
+        identifier=[{"system": CARD, "value": f"C{number:08}"}],
+        name=[{"use": "official", "family": family(random), "given": [_given(random)]}],
+        birthDate=f"19{random.randrange(30, 99)}-{month(random)[5:]}-{random.randrange(1, 29):02}",
+        address=[{"city": "示例市", "district": f"示例{random.randrange(16)}区", "line": ["示例路1号"]}],
+        **_PATIENT,
+    )
     for visit in range(3):
         day = f"{month(random)}-{random.randrange(1, 29):02}"
-        encounter = {"reference": f"Encounter/e{number}-{visit}"}
-        common = {"subject": subject, "encounter": encounter}
-        yield {
-            "resourceType": "Encounter",
-            "id": f"e{number}-{visit}",
-            "identifier": [{"system": "http://hie.example/sid/H1/visit", "value": f"V{number}-{visit}"}],
-            "status": "finished",
-            "class": {"system": f"{_TERMS}/v3-ActCode", "code": "AMB" if visit else "IMP"},
-            "subject": subject,
-            "period": {"start": f"{day}T08:00:00+08:00", "end": f"{day}T09:00:00+08:00"},
-        }
+        yield resources.encounter(
+            random,
+            id=f"e{number}-{visit}",
+            identifier=[{"system": "http://hie.example/sid/H1/visit", "value": f"V{number}-{visit}"}],
+            subject=subject,
+            period={"start": f"{day}T08:00:00+08:00", "end": f"{day}T09:00:00+08:00"},
+            **{"class": {"system": f"{resources.TERMS}/v3-ActCode", "code": "AMB" if visit else "IMP"}},
+            **_ENCOUNTER,
+        )
         for place in range(4):
-            yield _observation(f"o{number}-{visit}-{place}", common, day, random)
+            identity = f"o{number}-{visit}-{place}"
+            yield resources.observation(
+                random,
+                id=identity,
+                identifier=[{"system": "http://hie.example/sid/H1/result", "value": identity}],
+                status="preliminary" if random.random() < _PRELIMINARY else "final",
+                code=resources.concept(LOINC, laboratory_code(random)),
+                subject=subject,
+                encounter={"reference": f"Encounter/e{number}-{visit}"},
+                effectiveDateTime=f"{day}T08:{random.randrange(60):02}:00+08:00",
+                valueQuantity={
+                    "value": random.randrange(10, 5000) / 10,
+                    "unit": "mmol/L",
+                    "system": UCUM,
+                    "code": "mmol/L",
+                },
+                **_OBSERVATION,
+            )
     for place in range(2):
-        yield {
-            "resourceType": "Condition",
-            "id": f"c{number}-{place}",
-            "clinicalStatus": _concept(f"{_TERMS}/condition-clinical", "active"),
-            "code": _concept(_ICD, f"{random.choice('EIJKMN')}{random.randrange(100):02}"),
-            "subject": subject,
-            "recordedDate": f"{month(random)}-01",
-        }
-        yield {
-            "resourceType": "MedicationRequest",
-            "id": f"m{number}-{place}",
-            "status": "active",
-            "intent": "order",
-            "medicationCodeableConcept": _concept(
-                "http://hie.example/sid/drug", f"D{random.randrange(2000)}"
-            ),
-            "subject": subject,
-            "authoredOn": f"{month(random)}-02T10:00:00+08:00",
-        }
-
-
-def _observation(identity: str, common: JsonObject, day: str, random: Random) -> JsonObject:
-    return {
-        "resourceType": "Observation",
-        "id": identity,
-        "identifier": [{"system": "http://hie.example/sid/H1/result", "value": identity}],
-        "status": "preliminary" if random.random() < 0.02 else "final",
-        "category": [_concept(f"{_TERMS}/observation-category", "laboratory")],
-        "code": _concept(LOINC, laboratory_code(random)),
-        **common,
-        "effectiveDateTime": f"{day}T08:{random.randrange(60):02}:00+08:00",
-        "valueQuantity": {
-            "value": random.randrange(10, 5000) / 10,
-            "unit": "mmol/L",
-            "system": UCUM,
-            "code": "mmol/L",
-        },
-        "referenceRange": [
-            {"low": {"value": 3.9, "unit": "mmol/L"}, "high": {"value": 6.1, "unit": "mmol/L"}}
-        ],
-    }
-
-
-def _concept(system: str, code: str) -> JsonObject:
-    return {"coding": [{"system": system, "code": code}]}
+        yield resources.condition(
+            random, id=f"c{number}-{place}", subject=subject, recordedDate=f"{month(random)}-01", **_CONDITION
+        )
+        yield resources.medication_request(
+            random,
+            id=f"m{number}-{place}",
+            subject=subject,
+            medicationCodeableConcept=resources.concept(_DRUG, f"D{random.randrange(2000)}"),
+            authoredOn=f"{month(random)}-02T10:00:00+08:00",
+            **_MEDICATION_REQUEST,
+        )
 
 
 def _given(random: Random) -> str:

@@ -31,6 +31,10 @@ class Server:
     database_url: str
     process: "subprocess.Popen[bytes]"
 
+    def workers(self) -> list[int]:
+        """Return the processes that serve."""
+        return _workers(self.process.pid)
+
     def memory_megabytes(self) -> list[float]:
         """Return the proportional set size of each process that serves, in MB."""
         return [_pss(pid) for pid in _workers(self.process.pid)]

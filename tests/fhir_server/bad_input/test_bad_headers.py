@@ -100,7 +100,6 @@ def test_a_format_other_than_json_and_xml_is_not_acceptable(client: Client, name
         "_since=",
         "_before=a",
         "_before=-1",
-        "foo=1",
         "_at=2024-13",
     ],
 )

@@ -11,8 +11,8 @@ from tests.fhir_server.validation.mutations import copy, least, mutate
 SEED = 20240301
 
 ODD: list[JsonObject] = [
-    patient(name=[{"family": "a\x00b", "given": ["\x00"]}]),
-    patient(identifier=[{"system": "http://hie.example/\x00", "value": "\x00"}]),
+    patient(name=[{"family": "a\x7fb", "given": ["\ufffe", "\U0010ffff"]}]),
+    patient(identifier=[{"system": "http://hie.example/\x7f", "value": "\x7f"}]),
     patient(birthDate="0001-01-01"),
     patient(birthDate="9999-12-31"),
     patient(deceasedDateTime="9999-12-31T23:59:60-14:00"),
@@ -21,7 +21,7 @@ ODD: list[JsonObject] = [
     {**OBSERVATION, "effectivePeriod": {"start": "9999", "end": "0001"}},
     {**OBSERVATION, "effectiveInstant": "2016-12-31T23:59:60.123456789012345Z"},
     {**OBSERVATION, "subject": {"reference": "Patient/" + "a" * 5000}},
-    {**OBSERVATION, "subject": {"reference": "\x00"}},
+    {**OBSERVATION, "subject": {"reference": "\x7f"}},
     *(
         {
             **OBSERVATION,

@@ -74,6 +74,25 @@ def test_body_of_the_request_is_imported_and_found_by_search(bulk: Bulk) -> None
     assert any('"value":1.500' in bulk.client.get(f"Observation/{e['resource']['id']}").text for e in created)
 
 
+def test_contained_resources_of_imported_ones_are_found(bulk: Bulk) -> None:
+    contained = [patient("c", gender="female"), patient("d", gender="male")]
+    lines = [
+        {**observation("o1", "#c"), "contained": contained},
+        {**observation("o2", "#d"), "contained": contained[1:]},
+    ]
+    assert bulk.finish(post(bulk, *map(dumps, lines)))["error"] == []
+    changed = {**observation("o1", "#d"), "contained": contained[1:]}
+    assert bulk.finish(post(bulk, dumps(changed)))["error"] == []
+    for query, expected in (
+        ("Patient?gender=female&_contained=true", []),
+        ("Patient?gender=male&_contained=true", ["o1", "o2"]),
+        ("Observation?subject:Patient.gender=male", ["o1", "o2"]),
+        ("Observation?subject:Patient.gender=female", []),
+    ):
+        found = loads(bulk.client.get(query).content)
+        assert sorted(each["resource"]["id"] for each in found.get("entry", ())) == expected, query
+
+
 def test_imported_resource_is_what_an_update_would_have_stored(bulk: Bulk) -> None:
     resource = {
         **patient("p1"),

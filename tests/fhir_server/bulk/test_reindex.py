@@ -86,6 +86,47 @@ def test_reindex_of_a_type_is_answered_with_202_and_worked(bulk: Bulk) -> None:
     assert bulk.finish(kicked_off)["count"] == 1
 
 
+def test_reindex_names_the_parameters_that_find_nothing(bulk: Bulk) -> None:
+    unknown = "http://example.org/fhir/SearchParameter/nowhere"
+    components = [{"definition": unknown, "expression": "text"} for _ in range(2)]
+    bulk.put({**NICKNAME, "type": "composite", "expression": "Patient.name", "component": components})
+    bulk.put({"resourceType": "Patient", "id": "p1"})
+    manifest = bulk.finish(bulk.client.post("$reindex"))
+    (outcome,) = bulk.lines(manifest, "error")
+    assert outcome["issue"] == [
+        {
+            "severity": "error",
+            "code": "not-supported",
+            "diagnostics": "No search of Patient can go by `nickname`: has a component that is no search"
+            " parameter of the type",
+            "expression": ["Patient.nickname"],
+        }
+    ]
+
+
+def test_reindex_makes_contained_resources_found(bulk: Bulk) -> None:
+    contained = [{"resourceType": "Patient", "id": name, "gender": "male"} for name in ("a", "b")]
+    bulk.put(
+        {
+            "resourceType": "Observation",
+            "id": "o",
+            "status": "final",
+            "code": {"text": "x"},
+            "contained": contained,
+            "subject": {"reference": "#a"},
+            "focus": [{"reference": "#b"}],
+        }
+    )
+    with bulk.exchange.database.transaction() as transaction:
+        for table in ("contained", "ix_token"):
+            transaction.connection.execute(f"DELETE FROM {table} WHERE rid < 0")  # noqa: S608 - our tables
+    query = "Patient?gender=male&_contained=true&_containedType=contained"
+    assert loads(bulk.client.get(query).content)["total"] == 0
+    for _ in range(2):
+        assert bulk.finish(bulk.client.post("Observation/$reindex"))["count"] == 1
+        assert loads(bulk.client.get(query).content)["total"] == 2
+
+
 def test_reindex_of_what_is_not_there_is_refused(bulk: Bulk) -> None:
     for parameter in (
         {"name": "type", "valueCode": "Dragon"},

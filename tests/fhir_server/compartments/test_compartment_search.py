@@ -158,9 +158,14 @@ def test_what_cannot_belong_and_what_is_no_compartment_is_404(client: Client) ->
     assert_outcome(
         client.get("Patient/p/Visit"), 404, "not-supported", "`Visit` is not a resource type of FHIR R4"
     )
-    unknown = client.get("Patient/p/Observation?colour=red")
+    unknown = client.get("Patient/p/Observation?colour=red", headers={"prefer": "handling=strict"})
     assert unknown.status_code == 400
     assert unknown.json()["issue"][0]["code"] == "not-supported"
+    named = client.get("Patient/p/Observation?colour=red").json()["entry"][-1]
+    assert (named["search"]["mode"], "colour" in named["resource"]["issue"][0]["diagnostics"]) == (
+        "outcome",
+        True,
+    )
 
 
 def test_the_capability_statement_names_the_compartments_that_can_be_searched(client: Client) -> None:

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from fhir_server.definitions.elements import required_of, summary_of, system_of
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
-from fhir_server.definitions.search_parameters import load_element_types, load_registry, type_number
+from fhir_server.definitions.search_parameters import load_registry, type_number
 from fhir_server.index.hashing import NO_CODE, NO_SYSTEM, hash32, hash64, param_id
 from fhir_server.index.indexer import Indexer
 from fhir_server.index.rows import COLUMNS, OPEN_END, UNBOUNDED_HIGH, UNBOUNDED_LOW
@@ -46,12 +47,6 @@ def test_only_these_search_parameters_are_not_indexed(indexer: Indexer) -> None:
     assert {key[1] for key in without_expression} == {"_content", "_query", "_text"}
     assert set(refused) - without_expression == {
         ("DeviceDefinition", "classification"),
-        ("InsurancePlan", "phonetic"),
-        ("Organization", "phonetic"),
-        ("Patient", "phonetic"),
-        ("Person", "phonetic"),
-        ("Practitioner", "phonetic"),
-        ("RelatedPerson", "phonetic"),
     }
 
 
@@ -149,7 +144,8 @@ def test_reference_rows_name_resources_of_this_server_by_type_and_id(indexer: In
         ("http://hie.example/fhir/Patient/1", hash64("Patient/1"), "Patient"),
         ("http://hie.example/fhir2/Patient/1", hash64("http://hie.example/fhir2/Patient/1"), None),
         ("urn:oid:1.2.3", hash64("urn:oid:1.2.3"), None),
-        ("#contained", NO_CODE, None),
+        ("#contained", hash64("#contained"), None),
+        ("#", NO_CODE, None),
         ("Patient?identifier=1", NO_CODE, None),
         ("Nonsense/1", hash64("Nonsense/1"), None),
     ],
@@ -244,10 +240,26 @@ def test_elements_of_a_wrong_type_give_no_row_and_no_error(indexer: Indexer) -> 
 
 
 def test_elements_that_summaries_show_are_known_for_every_type() -> None:
-    elements = load_element_types()
-    assert all("id" in elements.summary_of(each) for each in R4_RESOURCE_TYPES)
-    assert elements.required_of("Observation") == {"status", "code"}
-    assert {"effectiveDateTime", "effectivePeriod"} <= elements.summary_of("Observation")
+    assert all("id" in summary_of(each) for each in R4_RESOURCE_TYPES)
+    assert required_of("Observation") == {"status", "code"}
+    assert {"effectiveDateTime", "effectivePeriod"} <= summary_of("Observation")
+
+
+@pytest.mark.parametrize(
+    ("path", "system"),
+    [
+        ("Patient.gender", "http://hl7.org/fhir/administrative-gender"),
+        ("Address.use", "http://hl7.org/fhir/address-use"),
+        ("Attachment.contentType", "urn:ietf:bcp:13"),
+        ("Money.currency", "urn:iso:std:iso:4217"),
+        ("Composition.confidentiality", "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"),
+        ("Patient.language", None),
+        ("Observation.code", None),
+        ("Patient.nothing", None),
+    ],
+)
+def test_codes_of_a_required_binding_to_one_system_are_of_it(path: str, system: str | None) -> None:
+    assert system_of(path) == system
 
 
 @pytest.mark.parametrize("number", ["1e300", "-1e-400", "1" * 300, "-0", "1e-200000", "0." + "3" * 5000])

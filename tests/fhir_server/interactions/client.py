@@ -34,6 +34,16 @@ class Client:
         """Send a DELETE."""
         return self.request("DELETE", url, **options)
 
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request as it is, without the headers that a client adds; return its answer."""
+        return asyncio.run(self._send(request))
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        response = await transport.handle_async_request(request)
+        await response.aread()
+        return response
+
     async def _request(self, method: str, url: str, options: dict[str, Any]) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
         async with httpx.AsyncClient(

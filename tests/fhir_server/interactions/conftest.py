@@ -1,6 +1,7 @@
 """The FHIR API on the fresh database of a test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from fastapi import FastAPI
@@ -11,6 +12,8 @@ from fhir_server.search.service import SearchService
 from fhir_server.service import Repository
 from fhir_server.validation.level import ResourceValidator
 from fhir_server.validation.structure import StructureValidator
+from hie import wiring
+from hie.app import build as build_app
 from hie.core.access import Permissive
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database
@@ -42,6 +45,27 @@ def client(database: Database) -> Client:
     errors.install(app)
     app.include_router(build_router(repository, database, SETTINGS))
     return Client(app)
+
+
+Whole = Callable[[Settings], Client]
+
+
+@pytest.fixture
+def whole_with(database_url: str) -> Iterator[Whole]:
+    """Makes clients of the whole application, with middleware, at other settings."""
+    with ExitStack() as open_exchanges:
+
+        def make(settings: Settings) -> Client:
+            exchange = open_exchanges.enter_context(wiring.build(settings, database_url=database_url))
+            return Client(build_app(exchange))
+
+        yield make
+
+
+@pytest.fixture
+def whole(whole_with: Whole) -> Client:
+    """A client of the whole application, with middleware, at the settings' defaults."""
+    return whole_with(Settings())
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 
+import httpx
 import pytest
 
 from hie.core.fhir.xml_read import from_xml
@@ -10,6 +11,7 @@ from hie.core.fhir.xml_write import to_xml
 from tests.fhir_server.interactions.client import Client, assert_outcome
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+FHIR = {"accept": "application/fhir+json"}
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
@@ -27,11 +29,17 @@ def test_raw_content_becomes_a_binary(client: Client) -> None:
     assert (resource["contentType"], resource["data"]) == ("image/png", b64encode(PNG).decode())
     xml = client.get(f"Binary/{identity}", headers={"accept": "application/fhir+xml"})
     assert from_xml(xml.content) == resource
-    assert client.get(f"Binary/{identity}").json() == resource
-    assert client.get(f"Binary/{identity}?_format=json", headers={"accept": "image/png"}).json() == resource
+    assert client.get(f"Binary/{identity}", headers={"accept": "application/json"}).json() == resource
+    for query in ("_format=json", "_summary=false", "_elements=contentType,data"):
+        asked = client.get(f"Binary/{identity}?{query}", headers={"accept": "image/png;q=0.9, */*;q=0.1"})
+        if query != "_format=json":
+            assert asked.status_code == 200, asked.text
+        assert asked.json()["data"] == resource["data"]
 
 
-@pytest.mark.parametrize("accept", ["image/png", "image/*", BROWSER, "image/avif,*/*;q=0.5"])
+@pytest.mark.parametrize(
+    "accept", ["image/png", "image/*", BROWSER, "image/avif,*/*;q=0.5", "*/*", "", "*/*;q=0.8"]
+)
 def test_content_is_served_in_its_own_type(client: Client, accept: str) -> None:
     identity = create(client)
     for path in (f"Binary/{identity}", f"Binary/{identity}/_history/1"):
@@ -43,6 +51,43 @@ def test_content_is_served_in_its_own_type(client: Client, accept: str) -> None:
         assert response.headers["x-content-type-options"] == "nosniff"
     known = client.get(f"Binary/{identity}", headers={"accept": accept, "if-none-match": 'W/"1"'})
     assert known.status_code == 304
+
+
+def test_read_without_accept_header_gets_the_content(client: Client) -> None:
+    identity = create(client)
+    request = httpx.Request("GET", f"http://127.0.0.1:8000/fhir/Binary/{identity}")
+    assert "accept" not in request.headers
+    response = client.send(request)
+    assert (response.headers["content-type"], response.content) == ("image/png", PNG)
+    assert response.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/html; charset=utf-8",
+        "image/svg+xml",
+        "application/xhtml+xml",
+        "text/xml",
+        "application/atom+xml",
+        "text/javascript",
+        "application/x-javascript",
+        "multipart/related",
+    ],
+)
+def test_content_that_may_hold_scripts_is_saved_and_not_shown(client: Client, content_type: str) -> None:
+    identity = create(client, b"<script>alert(1)</script>", content_type)
+    response = client.get(f"Binary/{identity}", headers={"accept": BROWSER})
+    assert response.content == b"<script>alert(1)</script>"
+    assert response.headers["content-disposition"] == "attachment"
+    assert response.headers["content-security-policy"].startswith("sandbox; default-src 'none';")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_content_without_scripts_is_shown(client: Client) -> None:
+    for content_type in ("image/png", "application/pdf", "text/plain"):
+        identity = create(client, b"a", content_type)
+        assert "content-disposition" not in client.get(f"Binary/{identity}").headers
 
 
 def test_other_types_are_not_acceptable(client: Client) -> None:
@@ -80,7 +125,7 @@ def test_fhir_that_is_a_binary_is_the_resource(client: Client) -> None:
 def test_other_resource_is_content(client: Client) -> None:
     patient = b'{"resourceType":"Patient"}'
     identity = create(client, patient, "application/fhir+json")
-    resource = client.get(f"Binary/{identity}").json()
+    resource = client.get(f"Binary/{identity}", headers=FHIR).json()
     assert (resource["contentType"], resource["data"]) == (
         "application/fhir+json",
         b64encode(patient).decode(),
@@ -93,7 +138,9 @@ def test_other_resource_is_content(client: Client) -> None:
 def test_security_context_goes_both_ways(client: Client) -> None:
     client.put("Patient/p", json={"resourceType": "Patient", "id": "p"})
     identity = create(client, context="http://127.0.0.1:8000/fhir/Patient/p")
-    assert client.get(f"Binary/{identity}").json()["securityContext"] == {"reference": "Patient/p"}
+    assert client.get(f"Binary/{identity}", headers=FHIR).json()["securityContext"] == {
+        "reference": "Patient/p"
+    }
     raw = client.get(f"Binary/{identity}", headers={"accept": "image/png"})
     assert raw.headers["x-security-context"] == "Patient/p"
 
@@ -131,9 +178,11 @@ def test_text_without_charset_gets_none(client: Client) -> None:
 
 
 def test_content_of_json_may_be_anything(client: Client) -> None:
+    deep = b"<a>" * 100 + b"</a>" * 100
+    assert client.post("Binary", content=deep, headers={"content-type": "text/xml"}).status_code == 201
     for content in (b"[" * 500 + b"]" * 500, b"{", b'"a"'):
         identity = create(client, content, "application/json")
-        assert client.get(f"Binary/{identity}").json()["data"] == b64encode(content).decode()
+        assert client.get(f"Binary/{identity}", headers=FHIR).json()["data"] == b64encode(content).decode()
 
 
 def test_deleted_binary_is_gone(client: Client) -> None:

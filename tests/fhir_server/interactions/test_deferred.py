@@ -151,14 +151,24 @@ def test_a_search_by_post_is_answered_as_it_would_have_been(deferring: Deferring
 
 
 def test_what_fails_is_told_by_the_status_of_the_job(deferring: Deferring) -> None:
-    accepted = deferring.client.get("Patient?colour=red", headers=ASYNC)
+    accepted = deferring.client.get(
+        "Patient?colour=red", headers={"prefer": "respond-async, handling=strict"}
+    )
     deferring.work()
     status = deferring.status(accepted)
     assert (status.status_code, status.json()["issue"][0]["code"]) == (400, "not-supported")
-    lenient = deferring.client.get(
-        "Patient?colour=red", headers={"prefer": "respond-async, handling=lenient"}
-    )
+    lenient = deferring.client.get("Patient?colour=red", headers=ASYNC)
     assert deferring.result(lenient)["type"] == "searchset"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("Nobody?_id=1", 404), ("%00", 404), ("Patient/%00/_history", 400), ("Patient/a_b/_history", 400)],
+)
+def test_a_path_that_is_none_is_refused_at_once(deferring: Deferring, path: str, status: int) -> None:
+    refused = deferring.client.get(path, headers=ASYNC)
+    assert refused.status_code == status
+    assert refused.json()["resourceType"] == "OperationOutcome"
 
 
 def test_a_bundle_that_is_none_is_refused_at_once(deferring: Deferring) -> None:

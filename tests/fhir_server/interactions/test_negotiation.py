@@ -151,9 +151,10 @@ def test_errors_come_in_the_format_that_is_asked_for() -> None:
     assert neither.headers["content-type"] == "application/fhir+json; charset=utf-8"
 
 
-def test_error_that_quotes_what_xml_has_not_comes_as_json() -> None:
+def test_error_that_quotes_what_xml_has_not_shows_a_replacement_character() -> None:
     response = post("/body", b"{}", content_type="text/\x01", accept="application/fhir+xml")
-    assert (response.status_code, response.json()["resourceType"]) == (415, "OperationOutcome")
+    assert response.status_code == 415
+    assert "text/\ufffd" in from_xml(response.content)["issue"][0]["diagnostics"]
 
 
 def test_patches_of_both_kinds() -> None:

@@ -162,13 +162,11 @@ def test_operations_in_a_batch_stand_alone(client: Client) -> None:
     assert entries[1]["response"]["outcome"]["issue"][0]["expression"] == ["Bundle.entry[1].request.url"]
 
 
-def test_our_own_operations_have_a_definition_that_is_valid(client: Client) -> None:
+def test_our_own_operations_have_a_definition_that_is_valid() -> None:
     validator = ResourceValidator(StructureValidator())
     own = [each for each in DEFINITIONS if each.url.startswith(OWN)]
     assert {"expunge"} <= {each.code for each in own}
     for definition in own:
-        answer = client.get(f"OperationDefinition/hie-{definition.code}")
-        assert answer.status_code == 200
-        assert answer.json() == operation_definition(definition)
-        assert answer.json()["url"] == definition.url
-        assert validator.validate(answer.json(), level=ValidationLevel.STRICT) == []
+        resource = operation_definition(definition)
+        assert resource["url"] == definition.url
+        assert validator.validate(resource, level=ValidationLevel.STRICT) == []

@@ -125,7 +125,8 @@ def test_everything_of_a_patient_is_its_compartment_and_what_that_refers_to(
     assert bundle["total"] == len(COMPARTMENT)
     assert bundle["link"] == [{"relation": "self", "url": f"{BASE}/{record}/$everything"}]
     for entry in bundle["entry"]:
-        assert entry["resource"] == client.get(entry["fullUrl"]).json()
+        read = client.get(entry["fullUrl"], headers={"accept": "application/fhir+json"})
+        assert entry["resource"] == read.json()
     assert client.post(f"{record}/$everything").json()["entry"] == bundle["entry"]
 
 

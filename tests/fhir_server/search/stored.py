@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import Connection
 
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
+from fhir_server.index.contained import contained_rid, local_key
 from fhir_server.index.hashing import reference_key
 from fhir_server.index.indexer import Indexer
 from fhir_server.index.rows import COLUMNS, NULLED
@@ -47,6 +48,7 @@ def put(connection: Connection[tuple[Any, ...]], indexer: Indexer, resources: Se
     )
     connection.execute("DELETE FROM resource WHERE rid = ANY(%s)", (old,))
     rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in COLUMNS}
+    inside: list[tuple[object, ...]] = []
     with connection.cursor().copy(
         "COPY resource"
         " (rid, type, id, key_hash, version, seq, method, is_deleted, last_updated, digest, body) FROM STDIN"
@@ -62,6 +64,16 @@ def put(connection: Connection[tuple[Any, ...]], indexer: Indexer, resources: Se
             found = indexer.index(resource)
             for name, table in rows.items():
                 table.extend((*_with_nulls(name, row), rid, seq) for row in found.of(name))
+            for each in found.contained:
+                number = contained_rid(seq, each.position)
+                inside.append((number, rid, kind, each.type, each.id, local_key(each.id or "")))
+                for name, table in rows.items():
+                    table.extend((*_with_nulls(name, row), number, number) for row in each.rows.of(name))
+    with connection.cursor().copy(
+        "COPY contained (rid, container, container_type, type, id, key_hash) FROM STDIN"
+    ) as copy:
+        for each_inside in inside:
+            copy.write_row(each_inside)
     for name, table in rows.items():
         with connection.cursor().copy(
             f"COPY ix_{name} ({', '.join(COLUMNS[name])}, rid, seq) FROM STDIN"
@@ -101,5 +113,9 @@ def _supersede(connection: Connection[tuple[Any, ...]], rids: Sequence[int]) -> 
         " FROM resource WHERE rid = ANY(%s)",
         (list(rids),),
     )
+    gone = connection.execute(
+        "DELETE FROM contained WHERE container = ANY(%s) RETURNING rid", (list(rids),)
+    ).fetchall()
+    both = [*rids, *(row[0] for row in gone)]
     for table in INDEX_TABLES:
-        connection.execute(f"DELETE FROM {table.name} WHERE rid = ANY(%s)", (list(rids),))  # noqa: S608 - our tables
+        connection.execute(f"DELETE FROM {table.name} WHERE rid = ANY(%s)", (both,))  # noqa: S608 - our tables

@@ -62,6 +62,7 @@ def linked(module_database: Database, indexer: Indexer) -> Database:
             [("_include", "Patient:organization"), ("_include:iterate", "Organization:partof")],
             {"Organization/ward", "Organization/city"},
         ),
+        ("Patient", [("_include:iterate", "*")], {"Organization/ward", "Organization/city"}),
         (
             "Patient",
             [("_revinclude", "Observation:subject")],
@@ -116,7 +117,7 @@ def test_included_resources_come_after_the_matches_each_once(
 def test_includes_beyond_the_limit_follow_on_next_pages_and_then_the_matches_go_on(
     linked: Database, settings: Settings
 ) -> None:
-    service = SearchService(settings.model_copy(update={"page_size_limit": 3}))
+    service = SearchService(settings.model_copy(update={"include_limit": 3}))
     parameters = [("_revinclude", "Observation:subject"), ("_count", "2")]
     pages: list[list[tuple[str, str]]] = []
     with linked.transaction() as transaction:

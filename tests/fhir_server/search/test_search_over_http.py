@@ -19,6 +19,7 @@ from hie.core.access import Permissive
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database
 from hie.core.errors import TimedOutError
+from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings
 from hie.core.web import errors
 from tests.fhir_server.interactions.client import Client, assert_outcome
@@ -220,7 +221,7 @@ def test_every_search_parameter_and_include_that_is_claimed_is_answered(
         for include in described.get(name, [])[:20]:
             query = f"{resource_type}?{'_include' if name == 'searchInclude' else '_revinclude'}={include}"
             assert (query, client.get(query).status_code) == (query, 200)
-    for code in ("composition-x", "phonetic", "_text"):
+    for code in ("composition-x", "_text"):
         if code not in {each["name"] for each in described["searchParam"]}:
             strictly = {"prefer": "handling=strict"}
             assert client.get(f"{resource_type}?{code}=1", headers=strictly).status_code == 400
@@ -246,12 +247,76 @@ def test_search_of_the_system_pages_over_the_types_that_are_named(client: Client
     assert [entry["resource"]["resourceType"] for entry in posted.json()["entry"]] == ["Device"]
 
 
-def test_contained_resources_are_not_searched_and_it_is_said(client: Client) -> None:
-    assert client.get("Medication?_contained=false").status_code == 200
-    refused = client.get("Medication?_contained=true")
-    assert_outcome(
-        refused, 400, "value", "`_contained` is `true`: contained resources are not searched", "_contained"
+def _put(client: Client, *resources: JsonObject) -> None:
+    for resource in resources:
+        stored_as = client.put(f"{resource['resourceType']}/{resource['id']}", json=resource)
+        assert stored_as.status_code in {200, 201}, stored_as.text
+
+
+def _shown(client: Client, query: str) -> list[str]:
+    entries = client.get(query).json().get("entry", [])
+    return [each["fullUrl"].rpartition("fhir/")[2] for each in entries if each["search"]["mode"] == "match"]
+
+
+def test_chain_over_any_target_skips_types_that_nothing_refers_to_so(client: Client) -> None:
+    _put(
+        client,
+        {
+            "resourceType": "Encounter",
+            "id": "seen",
+            "status": "finished",
+            "class": {"code": "AMB"},
+            "subject": {"reference": "Patient/p1"},
+        },
+        *(
+            {
+                "resourceType": "Observation",
+                "id": f"of-{name}",
+                "status": "final",
+                "code": {"text": "x"},
+                "subject": {"reference": f"Patient/{name}"},
+            }
+            for name in ("p1", "p2")
+        ),
     )
+    assert _shown(client, "Observation?subject._has:Encounter:patient:class=AMB") == ["Observation/of-p1"]
+    refused = client.get("Observation?device._has:Encounter:patient:class=AMB")
+    assert_outcome(
+        refused,
+        400,
+        "value",
+        "`patient` of Encounter does not refer to DeviceMetric",
+        "_has:Encounter:patient:class",
+    )
+
+
+def test_types_that_lack_a_parameter_drop_out_of_a_search_of_the_system(client: Client) -> None:
+    _put(
+        client,
+        {"resourceType": "Bundle", "id": "b", "type": "collection"},
+        {"resourceType": "Practitioner", "id": "d", "name": [{"family": "小1"}]},
+    )
+    assert sorted(_shown(client, "?name=小1")) == ["Patient/p1", "Practitioner/d"]
+    strictly = {"prefer": "handling=strict"}
+    assert client.get("?name=小1", headers=strictly).json()["total"] == 2
+    bundle = client.get("?_type=Bundle,Practitioner&name=小1").json()
+    assert [each["search"]["mode"] for each in bundle["entry"]] == ["match", "outcome"]
+    (issue,) = bundle["entry"][-1]["resource"]["issue"]
+    assert issue["diagnostics"] == "Bundle was not searched: it lacks a parameter that other types have"
+    assert client.get("?_type=Bundle,Practitioner&name=小1", headers=strictly).status_code == 400
+    assert client.get("?_type=Bundle,Practitioner&_sort=name").status_code == 200
+    assert len(_shown(client, "?_type=Bundle,Practitioner&bogus=1")) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "named"), [("_include=Patient:bogus", "_include"), ("_sort=name,bogus", "_sort")]
+)
+def test_what_is_ignored_of_includes_and_orders_is_named(client: Client, query: str, named: str) -> None:
+    bundle = client.get(f"Patient?name=小1&{query}").json()
+    (issue,) = bundle["entry"][-1]["resource"]["issue"]
+    assert issue["diagnostics"] == f"`{query}` names a search parameter that is not known and was ignored"
+    assert issue["expression"] == [f"Patient.{named}"]
+    assert query not in bundle["link"][0]["url"]
 
 
 def test_empty_parameter_is_ignored_but_under_strict_handling(client: Client) -> None:

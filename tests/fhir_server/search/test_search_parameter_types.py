@@ -203,7 +203,7 @@ CASES: list[tuple[str, str, set[str]]] = [
 
 REFUSED: list[tuple[str, str, type[Exception], str]] = [
     ("Patient", "nonsense=1", UnknownSearchParameterError, "Patient.nonsense"),
-    ("Patient", "phonetic=x", UnknownSearchParameterError, "Patient.phonetic"),
+    ("Patient", "phonetic:exact=x", MalformedSearchError, "Patient.phonetic:exact"),
     ("Location", "near=1", MalformedSearchError, "Location.near"),
     ("Location", "near=1|2|3|kg", MalformedSearchError, "Location.near"),
     ("Location", "near=91|2", MalformedSearchError, "Location.near"),

@@ -135,7 +135,8 @@ def test_updating_superseding_and_removing_index_rows_use_indexes(grown: Databas
         assert {"resource_pkey", "ix_token_rid", "ix_reference_rid", "ix_string_rid"} <= indexed, plan
         scanned = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
         # Nothing here has a number, a quantity or a URI: a table without a page is read as fast whole.
-        assert scanned <= {"ix_number", "ix_quantity", "ix_uri", "ix_date", "ix_composite", "ix_text"}, plan
+        empty = {"ix_number", "ix_quantity", "ix_uri", "ix_date", "ix_composite", "ix_text", "contained"}
+        assert scanned <= empty, plan
 
 
 def test_the_plan_of_a_write_that_is_kept_from_empty_tables_uses_indexes(database: Database) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from fhir_server.subscriptions.endpoint import Endpoints, Sender
+from fhir_server.subscriptions.endpoint import Sender
 from hie.core.errors import ConfigurationError, DeliveryError
+from hie.core.web.outgoing import Destinations
 
-PERMITTED = Endpoints(("https://clinic.example/fhir", "http://127.0.0.1:9000"))
+PERMITTED = Destinations(("https://clinic.example/fhir", "http://127.0.0.1:9000"))
 
 
 @pytest.mark.parametrize(
@@ -54,9 +55,9 @@ def test_other_endpoint_may_not_be_called(url: str) -> None:
 
 
 def test_nothing_may_be_called_unless_the_settings_say_so() -> None:
-    assert Endpoints(()).refusal("http://127.0.0.1:9000/") is not None
+    assert Destinations(()).refusal("http://127.0.0.1:9000/") is not None
     with pytest.raises(ConfigurationError, match="no URL of endpoints"):
-        Endpoints(("file:///etc",))
+        Destinations(("file:///etc",))
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def dripping() -> Iterator[str]:
 
 
 def test_peer_that_answers_byte_by_byte_is_given_up(dripping: str) -> None:
-    sender = Sender(Endpoints((dripping,)))
+    sender = Sender(Destinations((dripping,)))
     with pytest.raises(DeliveryError, match="does not answer"):
         sender.send("POST", dripping, headers={}, body=b"{}", seconds=0.5)
 
@@ -93,5 +94,5 @@ def test_error_names_neither_path_nor_query() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     with pytest.raises(DeliveryError) as raised:
-        Sender(Endpoints((url,))).send("POST", f"{url}a?key=s3cret", headers={}, body=None, seconds=5)
+        Sender(Destinations((url,))).send("POST", f"{url}a?key=s3cret", headers={}, body=None, seconds=5)
     assert raised.value.message == f"{url.rstrip('/')} does not answer (Connection refused)"

@@ -20,6 +20,7 @@ from fhir_server.subscriptions.criteria import CriteriaReader
 from fhir_server.subscriptions.holds import Version, all_hold
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database, Transaction
+from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings
 from tests.fhir_server.search import stored
 from tests.fhir_server.search.city import CARD, LOINC, OBSERVATIONS, OTHERS, PATIENTS, UCUM
@@ -84,6 +85,9 @@ QUERIES = {
         "code-value-string=x$ein",
         "subject=Patient/zhang",
         "patient.gender=male",
+        "patient.gender=female",
+        "patient._id=m",
+        "focus:Patient.gender=female",
         "subject:Patient.organization.name=第一",
         "patient:identifier=nobody|x",
         "value-string=ein",
@@ -98,7 +102,25 @@ QUERIES = {
         "url:missing=false",
     ],
 }
-ALL = [*PATIENTS, *OBSERVATIONS, *OTHERS]
+# What chains are followed into, and on from there.
+CONTAINING: JsonObject = {
+    "resourceType": "Observation",
+    "id": "containing",
+    "status": "final",
+    "code": {"text": "x"},
+    "contained": [
+        {"resourceType": "Patient", "id": "f", "gender": "female"},
+        {
+            "resourceType": "Patient",
+            "id": "m",
+            "gender": "male",
+            "managingOrganization": {"reference": "Organization/h1"},
+        },
+    ],
+    "subject": {"reference": "#m"},
+    "focus": [{"reference": "#f"}],
+}
+ALL = [*PATIENTS, *OBSERVATIONS, *OTHERS, CONTAINING]
 
 
 @pytest.fixture(scope="module")

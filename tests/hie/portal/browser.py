@@ -10,6 +10,9 @@ from fastapi import FastAPI
 class Browser:
     """Keeps cookies between requests; follows no redirect unless told to."""
 
+    accept = "text/html"
+    base = "http://testserver"
+
     def __init__(self, app: FastAPI) -> None:
         """Take the application."""
         self._app = app
@@ -23,13 +26,17 @@ class Browser:
         """Return the answer to a POST."""
         return asyncio.run(self._request("POST", path, options))
 
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Return the answer to a request of any method."""
+        return asyncio.run(self._request(method, path, options))
+
     async def _request(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport,
-            base_url="http://testserver",
+            base_url=self.base,
             cookies=self.cookies,
-            headers={"Accept": "text/html"},
+            headers={"Accept": self.accept},
         ) as client:
             response = await client.request(method, path, **options)
             self.cookies = client.cookies

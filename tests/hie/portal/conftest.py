@@ -6,12 +6,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import sync_playwright
 
 from hie import wiring
 from hie.core.settings import Settings
 from hie.core.web import errors
 from hie.portal import router
 from tests.hie.portal.browser import Browser
+from tests.hie.portal.chromium import ARGUMENTS, CHROMIUM
 from tests.hie.portal.records import store
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -47,10 +50,14 @@ def client(exchange: wiring.Exchange) -> Browser:
     errors.install(application)
     router.install(
         application,
-        store=exchange.repository,
-        database=exchange.database,
-        clock=exchange.clock,
-        zone=exchange.settings.zone,
+        router.Parts(
+            store=exchange.repository,
+            database=exchange.database,
+            jobs=exchange.jobs,
+            subscriptions=exchange.subscriptions,
+            clock=exchange.clock,
+            zone=exchange.settings.zone,
+        ),
     )
 
     @application.get("/fhir/{rest:path}")
@@ -62,3 +69,12 @@ def client(exchange: wiring.Exchange) -> Browser:
         raise ZeroDivisionError
 
     return Browser(application)
+
+
+@pytest.fixture
+def browser() -> Iterator[Chromium]:
+    """A headless Chromium."""
+    with sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()

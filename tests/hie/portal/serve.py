@@ -17,9 +17,13 @@ def create() -> FastAPI:
     app.include_router(build_router(exchange.repository, exchange.database, exchange.settings))
     router.install(
         app,
-        store=exchange.repository,
-        database=exchange.database,
-        clock=exchange.clock,
-        zone=exchange.settings.zone,
+        router.Parts(
+            store=exchange.repository,
+            database=exchange.database,
+            jobs=exchange.jobs,
+            subscriptions=exchange.subscriptions,
+            clock=exchange.clock,
+            zone=exchange.settings.zone,
+        ),
     )
     return app

@@ -16,6 +16,10 @@ PATHS = [
     "/patients?q=C-2002",
     "/patients?q=nobody1",
     "/gateway",
+    "/jobs",
+    "/jobs/none",
+    "/subscriptions",
+    "/subscriptions/none",
     "/warning",
     "/nothing",
 ]

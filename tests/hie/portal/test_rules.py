@@ -51,11 +51,13 @@ def test_age_is_told_as_finely_as_the_age_asks(birth_date: str, text: str) -> No
 @pytest.mark.parametrize(
     ("span", "chinese", "english"),
     [
-        (timedelta(0), "0 分钟", "0 min"),
+        (timedelta(0), "0 秒", "0 s"),
         (timedelta(minutes=59, seconds=59), "59 分钟", "59 min"),
         (timedelta(hours=25), "1 天1 小时", "1 d 1 h"),
         (timedelta(days=3, minutes=5), "3 天", "3 d"),
-        (timedelta(seconds=-5), "0 分钟", "0 min"),
+        (timedelta(seconds=-5), "0 秒", "0 s"),
+        (timedelta(seconds=59.9), "59 秒", "59 s"),
+        (timedelta(seconds=60), "1 分钟", "1 min"),
     ],
 )
 def test_span_is_told_in_its_two_largest_units(span: timedelta, chinese: str, english: str) -> None:

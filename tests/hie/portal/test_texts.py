@@ -2,19 +2,45 @@
 
 import re
 from importlib.resources import files
+from typing import get_args
 
 import pytest
 
 from analytics.detectors import ears
+from fhir_server.subscriptions.definition import Channel
 from hie.core import errors
+from hie.core.oversight import Group
 from hie.portal.entries import Kind
+from hie.portal.jobs import KINDS, STATES
 from hie.portal.language import Language, say, say_code, texts
 from hie.portal.results import Flag
 from hie.portal.roles import NAVIGATION, Role
 from hie.portal.silence import Voice
+from hie.portal.subscriptions import STATUSES
 
 # Groups whose keys are made of codes: by the page, of values that the tests below go through.
-CODES = ("gender", "encounter-class", "status", "priority", "number", "stage", "failure")
+CODES = (
+    "gender",
+    "encounter-class",
+    "status",
+    "priority",
+    "number",
+    "stage",
+    "failure",
+    "job-state",
+    "job-kind",
+    "job-file",
+    "subscription-status",
+    "channel",
+    "event",
+    "access-deed",
+    "access-outcome",
+    "access-purpose",
+    "access-type",
+    "access-who",
+    "error.title",
+    "error.help",
+)
 
 
 def sources() -> str:
@@ -59,6 +85,14 @@ def test_every_value_of_ours_has_a_text(language: Language) -> None:
     keys += [f"flag.{flag}" for flag in Flag if flag and flag is not Flag.MARKED]
     keys += [f"role.{role}" for role in Role]
     keys += [f"voice.{voice}" for voice in Voice]
+    keys += [f"job-state.{state}" for state in (*STATES, "cancelled")]
+    keys += [f"job-kind.{kind}" for kind in KINDS]
+    keys += [f"job-file.{group}" for group in get_args(Group)]
+    keys += [f"subscription-status.{status}" for status in STATUSES]
+    keys += [f"channel.{channel}" for channel in get_args(Channel)]
+    keys += [f"event.{method}" for method in ("POST", "PUT", "PATCH", "DELETE")]
+    errors_of = ("request", "not-found", "forbidden", "unavailable", "fault", "job", "subscription")
+    keys += [f"error.{part}.{what}" for part in ("title", "help") for what in errors_of]
     keys += [link.text for links in NAVIGATION.values() for link in links]
     keys += [f"detector.{detector.name}{rest}" for detector in ears.DETECTORS for rest in ("", ".short")]
     keys += [f"weekday.{day}" for day in range(7)]

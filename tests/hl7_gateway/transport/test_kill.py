@@ -108,7 +108,9 @@ def versions(database: Database) -> list[tuple[object, ...]]:
 
 def clear(database: Database) -> None:
     with database.transaction() as transaction:
-        found = transaction.connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        found = transaction.connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'audit%%'"
+        )
         names = ", ".join(str(name) for (name,) in found)
         transaction.connection.execute(f"TRUNCATE {names}".encode())
 

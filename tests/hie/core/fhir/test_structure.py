@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hie.core.fhir import structure
 from hie.core.fhir.json import Json, JsonObject, loads
 from hie.core.fhir.structure import element_at, elements_of, is_subtype, structure_of
 
@@ -107,6 +108,50 @@ def test_unknown_path_has_no_structure() -> None:
     assert structure_of("Patient.nothing") is None
     assert elements_of("Patient.nothing") == {}
     assert element_at("Patient", "nothing") is None
+
+
+def test_elements_of_data_types_are_those_of_the_specification(conformance_data: Path) -> None:
+    bundle = loads((conformance_data / "fhir" / "r4-definitions" / "Bundle-types.json").read_bytes())
+    compared = 0
+    for entry in bundle["entry"]:
+        definition = entry["resource"]
+        is_type = definition["resourceType"] == "StructureDefinition" and definition["kind"] == "complex-type"
+        if not is_type or definition.get("derivation") == "constraint":
+            continue
+        published: dict[str, set[tuple[str, int, bool, bool, bool]]] = {}
+        for element in definition["snapshot"]["element"][1:]:
+            parent, _, name = element["path"].rpartition(".")
+            published.setdefault(parent, set()).add(
+                (
+                    name,
+                    element["min"],
+                    element["max"] != "1",
+                    element.get("isSummary", False),
+                    element.get("isModifier", False),
+                )
+            )
+        for path, elements in published.items():
+            structure = structure_of(path)
+            assert structure is not None
+            found = {
+                (
+                    each.name + "[x]" * each.is_choice,
+                    each.min,
+                    each.is_list,
+                    each.is_summary,
+                    each.is_modifier,
+                )
+                for each in structure.elements
+            }
+            assert found == elements, path
+            compared += 1
+    assert compared > 50
+
+
+def test_table_names_its_source_version_and_licence() -> None:
+    table = loads(Path(structure.__file__).with_name("r4_structure.json").read_bytes())
+    assert table["source"].endswith("npm hl7.fhir.r4.examples 4.0.1")
+    assert (table["version"], table["licence"]) == ("4.0.1", "CC0-1.0")
 
 
 def test_every_element_of_the_examples_is_known(conformance_data: Path) -> None:

@@ -114,8 +114,10 @@ def test_other_content_types_are_not_supported(content_type: str) -> None:
 @pytest.mark.parametrize(
     ("accept", "expected"),
     [
-        ("", False),
-        ("*/*", False),
+        ("", True),
+        ("*/*", True),
+        ("*/*;q=0.8", True),
+        ("*/*;q=0", False),
         ("application/fhir+json", False),
         ("application/fhir+xml, */*", False),
         ("application/json, text/plain, */*", False),

@@ -1,0 +1,62 @@
+"""The part of the settings about backups and about limits on who asks; `hie.core.settings` has the others."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProtectionSettings(BaseSettings):
+    """Settings of backups and of limits on requests."""
+
+    model_config = SettingsConfigDict(env_prefix="HIE_", env_file=".env", extra="ignore", frozen=True)
+
+    var_dir: Path = Field(Path("var"), description="Directory of the embedded database, logs and demo data")
+    backup_folder: Path | None = Field(
+        None,
+        description="Directory of backups, best on another disk or machine; empty: `backup` in `var_dir`",
+    )
+    backup_wal: bool = Field(
+        False,
+        description="Whether `hie up` streams the WAL into `backup_folder` all the time, which restoring to"
+        " any moment needs",
+    )
+    backup_passphrase: Path | None = Field(
+        None,
+        description="File with the passphrase that keys in a backup are encrypted with; empty: keys are not"
+        " in it",
+    )
+    postgresql_programs: Path | None = Field(
+        None,
+        description="Directory of pg_basebackup, pg_receivewal and postgres, of the server's version"
+        " (default: those of the PATH, of Debian's package or of the embedded server)",
+    )
+    unknown_requests_a_second: Annotated[float, Field(ge=0)] = Field(
+        100.0,
+        description="Requests of nobody known that one address may send in a second, counted in each process;"
+        " three seconds' worth at once; 0: any number",
+    )
+    client_requests_a_second: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Requests that one person or client application may send in a second, counted in each web"
+        " process; three seconds' worth at once; 0: any number",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Networks of the proxies before this server, whose X-Forwarded-For names the address of"
+        ' who asks, as a JSON list (["10.0.0.0/24"])',
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _only_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ip_network(each)
+        return value
+
+    @property
+    def backups(self) -> Path:
+        """The directory of backups."""
+        return self.backup_folder or self.var_dir / "backup"

@@ -1,0 +1,23 @@
+"""The pages of who somebody is: signing in, one's own account, what applications may do, administration."""
+
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+
+from hie.core.clock import Clock
+from hie.identity.service import Identity
+from hie.portal import account, administration, authorization, launches, sign_in
+from hie.portal.former_identities import VersionedStore
+from hie.portal.page import Pages
+
+
+def build_router(identity: Identity, store: VersionedStore, clock: Clock, zone: ZoneInfo) -> APIRouter:
+    """Return the routes; times are shown in `zone`."""
+    router = APIRouter(include_in_schema=False)
+    pages = Pages(clock, zone)
+    sign_in.mount(router, pages, identity)
+    account.mount(router, pages, identity)
+    administration.mount(router, pages, identity)
+    authorization.mount(router, pages, identity, store)
+    launches.mount(router, pages, identity, store)
+    return router
