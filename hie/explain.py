@@ -15,9 +15,10 @@ def explain(error: Exception) -> str | None:
     from sqlalchemy.exc import OperationalError as SQLAlchemyOperationalError
 
     if isinstance(error, ValidationError) and error.title == "Settings":
+        # What concerns several settings together names them itself.
         return "; ".join(
-            f"HIE_{'_'.join(str(step) for step in finding['loc']).upper()}:"
-            f" {finding['msg'].removeprefix('Value error, ')}"
+            (f"HIE_{'_'.join(str(step) for step in finding['loc']).upper()}: " if finding["loc"] else "")
+            + finding["msg"].removeprefix("Value error, ")
             for finding in error.errors()
             if finding["type"] != "default_factory_not_called"  # a consequence of the others
         )

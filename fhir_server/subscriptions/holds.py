@@ -27,6 +27,7 @@ from fhir_server.search.conditions import (
     Not,
     Present,
     ReferenceIs,
+    Restriction,
     Span,
     StringIs,
     TextIs,
@@ -73,6 +74,8 @@ def holds(condition: Condition, version: Version) -> bool | None:  # noqa: C901,
             if True in answers:
                 return True
             return None if None in answers else False
+        case Restriction():
+            return holds(condition.condition, version)
         case Not():
             inner = holds(condition.condition, version)
             return None if inner is None else not inner

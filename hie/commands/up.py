@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -100,6 +101,8 @@ def _welcome(settings: "Settings", url: str, console: "Console") -> None:
 
     demo_accounts.offer(settings, url, console)
     base_url, host, port, mllp_port = settings.base_url, settings.host, settings.port, settings.mllp_port
+    # `make run` starts it out of an environment that the reader's shell does not look into.
+    hie = "hie" if shutil.which("hie") else os.path.relpath(sys.argv[0])
     typer.echo(
         f"""
   Portal  门户   http://{host}:{port}/
@@ -107,8 +110,8 @@ def _welcome(settings: "Settings", url: str, console: "Console") -> None:
   HL7 v2  MLLP   {host}:{mllp_port}
 
   Try first:
-    hie simulate --people 50 --days 3 --seed 7 --to {host}:{mllp_port}     a small city sends its messages
-    hie convert message.hl7                                        one message to a FHIR Bundle
+    {hie} simulate --people 50 --days 3 --seed 7 --to {host}:{mllp_port}     a small city sends its messages
+    {hie} convert message.hl7                                        one message to a FHIR Bundle
     curl '{base_url}/metadata'
 
   Ctrl-C stops everything.

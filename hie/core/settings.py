@@ -343,7 +343,9 @@ class Settings(ProtectionSettings):
     @model_validator(mode="after")
     def _only_loopback_without_authentication(self) -> Self:
         if not is_loopback(self.host) and self.auth == "off":
-            raise ValueError(f"HIE_HOST {self.host} is not a loopback address; that needs HIE_AUTH=on")
+            raise ValueError(
+                f"HIE_HOST: {self.host} is not a loopback address; beyond it authentication must be on"
+            )
         base = urlsplit(self.base_url)
         if self.auth == "on" and base.scheme != "https" and not is_loopback(base.hostname or ""):
             # RFC 6749, 3.1.2.1 and RFC 6750, 5.3: tokens do not travel in the clear

@@ -11,7 +11,7 @@ from tests.fhir_server.validation.mutations import copy, least, mutate
 SEED = 20240301
 
 ODD: list[JsonObject] = [
-    patient(name=[{"family": "a\x7fb", "given": ["\ufffe", "\U0010ffff"]}]),
+    patient(name=[{"family": "a\x7fb", "given": ["\ufffd", "\U0010ffff"]}]),
     patient(identifier=[{"system": "http://hie.example/\x7f", "value": "\x7f"}]),
     patient(birthDate="0001-01-01"),
     patient(birthDate="9999-12-31"),

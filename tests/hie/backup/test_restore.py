@@ -72,6 +72,7 @@ def test_restore_to_a_moment_has_what_was_committed_before_and_nothing_after(her
         assert checksums(url, "public.behind") == second
 
 
+@pytest.mark.full
 def test_incremental_backups_restore_to_each_of_their_moments(newest: Place) -> None:
     with server(newest, newest.folder / "source", is_new=True) as url:
         made = []
@@ -87,6 +88,7 @@ def test_incremental_backups_restore_to_each_of_their_moments(newest: Place) -> 
             assert checksums(url) == then
 
 
+@pytest.mark.full
 def test_restored_server_goes_on_along_a_timeline_of_its_own_which_restores_too(newest: Place) -> None:
     with server(newest, newest.folder / "source", is_new=True) as url, receiving(newest, url):
         execute(url, "CREATE TABLE visit (id int)")

@@ -1,6 +1,7 @@
 """The pages of the audit trail: the auditor's, the citizen's with its complaints, the security officer's."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,9 +46,15 @@ def record(minute: int, patient: str, **other: object) -> Record:
 
 
 @pytest.fixture
-def exchange(database_url: str, tmp_path: Path) -> wiring.Exchange:
+def exchange(database_url: str, tmp_path: Path) -> Iterator[wiring.Exchange]:
     settings = Settings(_env_file=None, var_dir=tmp_path, audit_folder=tmp_path / "audit")
-    built = wiring.build(settings, database_url=database_url)
+    with wiring.build(settings, database_url=database_url) as built:
+        _fill(built)
+        yield built
+
+
+def _fill(built: wiring.Exchange) -> None:
+    """Store whom the records name, and chain four of them."""
     with built.database.transaction() as transaction:
         built.repository.transact(
             transaction,
@@ -80,7 +87,6 @@ def exchange(database_url: str, tmp_path: Path) -> wiring.Exchange:
         ):
             transaction.record(each)
     built.auditing.collector.run()
-    return built
 
 
 def browser(exchange: wiring.Exchange, requester: Requester | None) -> Browser:

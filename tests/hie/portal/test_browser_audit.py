@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -18,9 +19,10 @@ DOCTOR = Requester("person", "李医生", roles=frozenset({Role.CLINICIAN}))
 
 
 @pytest.fixture
-def address(database_url: str) -> Iterator[str]:
+def address(database_url: str, tmp_path: Path) -> Iterator[str]:
     """The address of a server process, with one access to a record chained."""
-    with wiring.build(Settings(), database_url=database_url) as exchange:
+    # a folder of its own: another test's server may have left records in that of the run
+    with wiring.build(Settings(audit_folder=tmp_path), database_url=database_url) as exchange:
         with exchange.database.transaction() as transaction:
             transaction.record(
                 Record(
