@@ -1,7 +1,7 @@
 """The portal's two languages: Chinese first, English complete.
 
-Texts stand in `texts.yaml`, one key with both languages; a key that lacks one
-stops the start, and a template that asks for an unknown key fails its test.
+Texts stand in the files of `texts/`, one a feature, one key with both languages; a key that lacks one
+or stands twice stops the start, and a template that asks for an unknown key fails its test.
 """
 
 from enum import StrEnum
@@ -35,13 +35,15 @@ class Language(StrEnum):
 
 @cache
 def texts() -> dict[str, dict[Language, str]]:
-    """Return key -> language -> text; raises ConfigurationError for a text that lacks a language."""
-    raw = yaml.safe_load(files("hie.portal").joinpath("texts.yaml").read_text(encoding="utf-8"))
+    """Return key -> language -> text; raises ConfigurationError for one that lacks a language or is double."""
     found: dict[str, dict[Language, str]] = {}
-    for key, pair in raw.items():
-        if sorted(pair) != ["en", "zh"]:
-            raise ConfigurationError(f"texts.yaml: {key} needs zh and en")
-        found[key] = {Language.ZH: pair["zh"], Language.EN: pair["en"]}
+    for file in sorted(files("hie.portal").joinpath("texts").iterdir(), key=lambda file: file.name):
+        for key, pair in yaml.safe_load(file.read_text(encoding="utf-8")).items():
+            if sorted(pair) != ["en", "zh"]:
+                raise ConfigurationError(f"{file.name}: {key} needs zh and en")
+            if key in found:
+                raise ConfigurationError(f"{file.name}: {key} stands in another file too")
+            found[key] = {Language.ZH: pair["zh"], Language.EN: pair["en"]}
     return found
 
 
@@ -49,7 +51,7 @@ def say(key: str, language: Language, **values: object) -> str:
     """Return the text of `key` with its ``{names}`` filled; raises ConfigurationError for an unknown key."""
     pair = texts().get(key)
     if pair is None:
-        raise ConfigurationError(f"texts.yaml has no text {key}")
+        raise ConfigurationError(f"No text {key} in hie/portal/texts")
     return pair[language].format(**values) if values else pair[language]
 
 

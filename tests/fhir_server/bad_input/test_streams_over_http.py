@@ -30,6 +30,7 @@ from tests.fhir_server.bad_input.streams import (
     tokens,
     values,
 )
+from tests.fhir_server.clients.serving import last_logged
 
 # The server is one for all examples, and what they store stays.
 STREAM = settings(
@@ -51,7 +52,8 @@ def http(base_url: str) -> Iterator[httpx.Client]:
 
 def check(response: httpx.Response) -> None:
     """Hold an answer against what every answer must be."""
-    assert response.status_code < 500, response.text[:2000]
+    netloc = response.url.netloc.decode()
+    assert response.status_code < 500, f"{response.text[:2000]}\n{last_logged(netloc)}"
     # httpx does not read this coding
     content = response.content
     if response.headers.get("content-encoding") == "zstd":

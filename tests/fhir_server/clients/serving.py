@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 MOST_SECONDS = 60
 # Where `make clients` puts what others made.
 INSTALLED = ROOT / "var" / "clients"
+_LOGS: dict[str, Path] = {}
 
 
 @contextmanager
@@ -51,9 +52,15 @@ def served(
             )
             stack.callback(_stop, process)
         _wait(f"http://127.0.0.1:{port}/health", folder / "log")
+        _LOGS[f"127.0.0.1:{port}"] = folder / "log"
         yield f"http://127.0.0.1:{port}/fhir"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def last_logged(netloc: str) -> str:
+    """Return the end of what the server at `netloc` ("host:port") logged, for the report of a failure."""
+    return _LOGS[netloc].read_text("utf-8", "replace")[-6_000:]
 
 
 def skip_or_fail(reason: str) -> None:
