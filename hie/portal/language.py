@@ -35,7 +35,7 @@ class Language(StrEnum):
 
 @cache
 def texts() -> dict[str, dict[Language, str]]:
-    """Return key -> language -> text; raises ConfigurationError for one that lacks a language or is double."""
+    """Return key -> language -> text; raises ConfigurationError where one lacks a language."""
     found: dict[str, dict[Language, str]] = {}
     for file in sorted(files("hie.portal").joinpath("texts").iterdir(), key=lambda file: file.name):
         for key, pair in yaml.safe_load(file.read_text(encoding="utf-8")).items():
