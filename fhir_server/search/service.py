@@ -195,18 +195,19 @@ class SearchService:
         types, others = system.types_of(parameters)
         stored = system.stored_types(transaction.connection)
         inside = (R4_RESOURCE_TYPES[number - 1] for number in sorted(self.indexer.contained_types))
-        queries = system.of_use(
+        parsed = system.parsed(
             types or tuple(dict.fromkeys((*stored, *inside))) or ("Basic",),
             lambda each: self._parse(
                 transaction, each, others, is_lenient=is_lenient, filters=filters, within=within
             ),
             is_strict=bool(types) and not is_lenient,
         )
-        whole = system.merged(queries, parameters)
+        queries = system.of_use(parsed)
+        whole = system.merged(queries or parsed, parameters)
         if types:
             searched = {each.resource_type for each in queries}
             whole = replace(whole, left_out=tuple(each for each in types if each not in searched))
-        if whole.contained != "false":
+        if queries and whole.contained != "false":
             return self._answer(transaction, whole, self._contained_plan(transaction, queries))
         plans = self._plans(transaction, [each for each in queries if each.resource_type in stored])
         return self._answer(transaction, whole, SystemPlan(plans))

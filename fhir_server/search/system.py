@@ -47,11 +47,10 @@ def stored_types(connection: Connection[tuple[Any, ...]]) -> tuple[str, ...]:
     return tuple(R4_RESOURCE_TYPES[row[0] - 1] for row in connection.execute(_STORED))
 
 
-def of_use(types: Sequence[str], parse: Callable[[str], Query], *, is_strict: bool) -> list[Query]:
-    """Return what `parse` makes of those of `types` that know every search parameter that one of them knows.
+def parsed(types: Sequence[str], parse: Callable[[str], Query], *, is_strict: bool) -> list[Query]:
+    """Return what `parse` makes of those of `types` for which it does not raise UnknownSearchParameterError.
 
-    Without a condition that others have, a type would be searched for more than was asked. Raises
-    UnknownSearchParameterError where `parse` does so for all, with `is_strict` where it does for one.
+    Raises that error where `parse` does so for all of `types`, with `is_strict` where it does for one.
     """
     queries: list[Query] = []
     unknown: UnknownSearchParameterError | None = None
@@ -64,6 +63,14 @@ def of_use(types: Sequence[str], parse: Callable[[str], Query], *, is_strict: bo
             unknown = unknown or error
     if unknown is not None and not queries:
         raise unknown
+    return queries
+
+
+def of_use(queries: Sequence[Query]) -> list[Query]:
+    """Return those of `queries` that know every search parameter that one of them knows; there may be none.
+
+    Without a condition that others have, a type would be searched for more than was asked.
+    """
     everywhere = set.intersection(*(_unknown_conditions(each) for each in queries))
     return [each for each in queries if _unknown_conditions(each) <= everywhere]
 
@@ -75,11 +82,13 @@ def _unknown_conditions(query: Query) -> set[str]:
 def merged(queries: Sequence[Query], parameters: Sequence[tuple[str, str]]) -> Query:
     """Return the search that `queries`, one a type, are together.
 
-    `_sort` by what one of the types does not know is unknown to all. Raises MalformedSearchError for
-    a `_sort` whose parameter is of different types.
+    A condition is unknown to it that all of them lack; `_sort` by what one of the types does not know is
+    unknown to all. Raises MalformedSearchError for a `_sort` whose parameter is of different types.
     """
     first = queries[0]
-    unknown = tuple(dict.fromkeys(name for each in queries for name in each.unknown))
+    everywhere = set.intersection(*(_unknown_conditions(each) for each in queries))
+    named = dict.fromkeys(name for each in queries for name in each.unknown)
+    unknown = tuple(name for name in named if "=" in name or name in everywhere)
     is_sorted = not any(name.startswith("_sort=") for name in unknown)
     keys = zip(*(each.sort for each in queries), strict=True) if is_sorted else ()
     return replace(

@@ -308,6 +308,23 @@ def test_types_that_lack_a_parameter_drop_out_of_a_search_of_the_system(client: 
     assert len(_shown(client, "?_type=Bundle,Practitioner&bogus=1")) == 2
 
 
+@pytest.mark.parametrize("asked", ["", "_contained=true&", "_contained=both&", "_type=Bundle,Practitioner&"])
+@pytest.mark.parametrize("rest", ["", "&_count=0", "&_sort=_lastUpdated", "&_total=accurate"])
+def test_parameters_that_no_type_has_together_find_nothing(client: Client, asked: str, rest: str) -> None:
+    _put(
+        client,
+        {"resourceType": "Bundle", "id": "b", "type": "collection"},
+        {"resourceType": "Practitioner", "id": "d", "name": [{"family": "小1"}]},
+    )
+    # `composition` is a parameter of Bundle alone, `phonetic` is none of it
+    path = f"?{asked}composition=Composition/1&phonetic=小1{rest}"
+    bundle = client.get(path).json()
+    assert bundle["total"] == 0
+    assert not [each for each in bundle.get("entry", ()) if each["search"]["mode"] == "match"]
+    assert "composition=Composition/1&phonetic=" in bundle["link"][0]["url"]
+    assert client.get(path, headers={"prefer": "handling=strict"}).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("query", "named"), [("_include=Patient:bogus", "_include"), ("_sort=name,bogus", "_sort")]
 )
