@@ -39,18 +39,19 @@ from fhir_server.jobs.runner import Runner
 from fhir_server.jobs.service import Jobs
 from fhir_server.operations import own_definitions
 from fhir_server.router import mounted
-from fhir_server.search.definition_validator import SearchParameterValidator
+from fhir_server.search.definition_findings import findings_of_definitions
 from fhir_server.search.reindex import Reindexer
 from fhir_server.search.service import SearchService
 from fhir_server.server import build_server
 from fhir_server.service import Repository
 from fhir_server.store.patients import StoredPatients
 from fhir_server.subscriptions.criteria import CriteriaReader
+from fhir_server.subscriptions.definition_findings import findings_of_subscriptions
 from fhir_server.subscriptions.endpoint import Sender
 from fhir_server.subscriptions.notifier import Notifier, Patience
 from fhir_server.subscriptions.oversight import WorkedSubscriptions
 from fhir_server.subscriptions.subscriber import Subscriber
-from fhir_server.subscriptions.validator import SubscriptionValidator
+from fhir_server.validation.further import FurtherValidator
 from fhir_server.validation.level import ResourceValidator
 from fhir_server.validation.profile.validator import ProfileValidator
 from fhir_server.validation.stored import StoredResources
@@ -236,8 +237,14 @@ def build(
     consents = ConsentRules(settings.base_url, settings.zone, sensitive)
     deciding = access or (policy(settings, clock) if settings.auth == "on" else Permissive())
     repository = Repository(
-        validator=SearchParameterValidator(
-            SubscriptionValidator(ResourceValidator(structure, profiles, clock), criteria, clock), indexer
+        validator=FurtherValidator(
+            FurtherValidator(
+                ResourceValidator(structure, profiles, clock),
+                "Subscription",
+                findings_of_subscriptions(criteria, clock),
+            ),
+            "SearchParameter",
+            findings_of_definitions(indexer),
         ),
         validation=settings.validation,
         indexer=indexer,

@@ -58,7 +58,8 @@ def transaction_entries(
 ) -> list[JsonObject]:
     """Return the response entries of a transaction, in request order; raises what fails it."""
     operations = [
-        read_operation(entry, position, server.repository.check) for position, entry in enumerate(entries)
+        read_operation(entry, position, server.repository.check, base_url=server.base_url)
+        for position, entry in enumerate(entries)
     ]
     writes = [each for each in operations if each.is_write]
     outcomes = iter(server.repository.apply_whole(transaction, writes))
@@ -84,7 +85,9 @@ def batch_entries(
     operations: dict[int, Operation] = {}
     for position, entry in enumerate(entries):
         try:
-            operations[position] = read_operation(entry, position, server.repository.check)
+            operations[position] = read_operation(
+                entry, position, server.repository.check, base_url=server.base_url
+            )
         except ExchangeError as error:
             answers[position] = _error_entry(error)
             transaction.note(Step("batch", "E", status=error.status, error=type(error).__name__))

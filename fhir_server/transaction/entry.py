@@ -83,8 +83,13 @@ def read_entries(bundle: Json, kinds: tuple[str, ...]) -> list[JsonObject]:
     return entries
 
 
-def read_operation(entry: Json, position: int, check: Check) -> Operation:  # noqa: C901 - one a method
-    """Return what `entry` asks for, its resource checked; raises RequestError with the expression."""
+def read_operation(  # noqa: C901 - one a method
+    entry: Json, position: int, check: Check, *, base_url: str = ""
+) -> Operation:
+    """Return what `entry` asks for, its resource checked; raises RequestError with the expression.
+
+    A request.url that begins with `base_url`, the server's own, is taken as relative to it.
+    """
     expression = f"Bundle.entry[{position}]"
     request = entry.get("request") if isinstance(entry, dict) else None
     if not isinstance(request, dict):
@@ -92,6 +97,8 @@ def read_operation(entry: Json, position: int, check: Check) -> Operation:  # no
     url = request.get("url")
     if not isinstance(url, str):
         raise RequestError("The request has no url", expression=f"{expression}.request.url")
+    if base_url and (url == base_url or url.startswith((f"{base_url}/", f"{base_url}?"))):
+        url = url[len(base_url) :]
     url = url.removeprefix("/")
     full_url = entry.get("fullUrl")
     if full_url is not None and not isinstance(full_url, str):

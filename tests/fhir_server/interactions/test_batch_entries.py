@@ -66,6 +66,28 @@ def test_each_read_is_answered_as_by_a_request_of_its_own(filled: Client, kind: 
         assert found["resource"] == alone.json(), url
 
 
+BASE = "http://127.0.0.1:8000/fhir"
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_absolute_url_of_this_server_is_the_relative_one(filled: Client, kind: str) -> None:
+    urls = ["metadata", "Patient/p", "Patient?gender=male", "?_type=Patient", "Patient/p/$everything"]
+    relative = answered(filled, kind, *(entry("GET", url) for url in urls))
+    absolute = (f"{BASE}{url}" if url.startswith("?") else f"{BASE}/{url}" for url in urls)
+    assert answered(filled, kind, *(entry("GET", url) for url in absolute)) == relative
+    written = {"resourceType": "Patient", "id": "q"}
+    (made,) = answered(filled, kind, entry("PUT", f"{BASE}/Patient/q", written))
+    assert made["response"]["status"] == "201 Created"
+    (made,) = answered(filled, kind, entry("DELETE", f"{BASE}/Patient/q"))
+    assert made["response"]["status"] == "204 No Content"
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:8001/fhir", "http://127.0.0.1:8000/fhirs", f"{BASE}x"])
+def test_absolute_url_of_another_server_is_refused(filled: Client, base: str) -> None:
+    (found,) = answered(filled, "batch", entry("GET", f"{base}/Patient/p"))
+    assert found["response"]["status"].startswith("4")
+
+
 def test_head_in_a_batch_has_no_body(filled: Client) -> None:
     (found,) = answered(filled, "batch", entry("HEAD", "metadata"))
     assert found["response"]["status"] == "200 OK"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fhir_server.index.indexer import Indexer
-from fhir_server.search.definition_validator import SearchParameterValidator
+from fhir_server.search.definition_findings import findings_of_definitions
+from fhir_server.validation.further import FurtherValidator
 from fhir_server.validation.level import ResourceValidator
 from fhir_server.validation.structure import StructureValidator
 from hie import wiring
@@ -88,7 +89,9 @@ def test_published_definitions_are_accepted(conformance_data: Path, indexer: Ind
         resources += [
             each["resource"] for each in entries if each["resource"]["resourceType"] == "SearchParameter"
         ]
-    validator = SearchParameterValidator(ResourceValidator(StructureValidator()), indexer)
+    validator = FurtherValidator(
+        ResourceValidator(StructureValidator()), "SearchParameter", findings_of_definitions(indexer)
+    )
     assert len(resources) > 1_400
     findings = {
         each["url"]: [issue.message for issue in validator.validate(each, level=ValidationLevel.STRUCTURE)]
