@@ -58,23 +58,7 @@ def _insertion(bodies: Sequence[bytes]) -> tuple[LiteralString, tuple[object, ..
 
 
 def _record(transaction: Transaction, step: Step, now: datetime) -> Record:
-    trail = transaction.trail or _NO_REQUEST
-    return Record(
-        step.kind or trail.kind,
-        step.interaction,
-        step.action,
-        transaction.requester,
-        now,
-        target=step.target,
-        query=step.query,
-        status=step.status,
-        error=step.error,
-        seen=step.seen,
-        patients=step.patients,
-        address=trail.address,
-        request_id=trail.request_id,
-        detail={**trail.detail, **step.detail},
-    )
+    return (transaction.trail or _NO_REQUEST).record(step, transaction.requester, now)
 
 
 _NO_REQUEST: Final = Trail("job")

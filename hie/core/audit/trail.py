@@ -7,9 +7,11 @@ transaction the request opens finds it. Work that no request asked for has none.
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
-from hie.core.audit.record import Action, Kind
+from hie.core.access import Requester
+from hie.core.audit.record import Action, Kind, Record
 
 CURRENT: Final[ContextVar["Trail | None"]] = ContextVar("hie.audit.trail", default=None)
 
@@ -66,6 +68,25 @@ class Trail:
     def note(self, **detail: str) -> None:
         """Add to what the record of the request says, as the reason of an emergency access."""
         self.detail.update(detail)
+
+    def record(self, step: Step, requester: Requester, now: datetime) -> Record:
+        """Return the record of `step`, which `requester` asked for, as done at `now`."""
+        return Record(
+            step.kind or self.kind,
+            step.interaction,
+            step.action,
+            requester,
+            now,
+            target=step.target,
+            query=step.query,
+            status=step.status,
+            error=step.error,
+            seen=step.seen,
+            patients=step.patients,
+            address=self.address,
+            request_id=self.request_id,
+            detail={**self.detail, **step.detail},
+        )
 
 
 def current() -> Trail | None:

@@ -18,7 +18,7 @@ from hie.core.access import ANONYMOUS, Requester
 from hie.core.audit.group_commit import GroupCommit
 from hie.core.audit.log import LocalLog
 from hie.core.audit.record import Action, Kind, Record, encode
-from hie.core.audit.trail import CURRENT, Step, Trail
+from hie.core.audit.trail import CURRENT, Trail
 from hie.core.clock import Clock
 from hie.core.errors import UnavailableError, operation_outcome
 from hie.core.web.errors import outcome_response
@@ -125,7 +125,8 @@ class AuditMiddleware:
         if not is_error and trail.is_committed:
             return []
         if not is_error and trail.steps:
-            return [self._step(step, trail, requester) for step in trail.steps]
+            now = self._clock.now()
+            return [trail.record(step, requester, now) for step in trail.steps]
         query = scope["query_string"].decode("latin-1")
         if scope.get("method") == "POST" and trail.parameters:
             query = urlencode(trail.parameters)
@@ -145,24 +146,6 @@ class AuditMiddleware:
                 detail=trail.detail,
             )
         ]
-
-    def _step(self, step: Step, trail: Trail, requester: Requester) -> Record:
-        return Record(
-            step.kind or trail.kind,
-            step.interaction,
-            step.action,
-            requester,
-            self._clock.now(),
-            target=step.target,
-            query=step.query,
-            status=step.status,
-            error=step.error,
-            seen=step.seen,
-            patients=step.patients,
-            address=trail.address,
-            request_id=trail.request_id,
-            detail={**trail.detail, **step.detail},
-        )
 
 
 async def _refuse(error: UnavailableError, scope: Scope, receive: Receive, send: Send) -> None:
