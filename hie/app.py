@@ -137,10 +137,13 @@ def build(exchange: wiring.Exchange) -> FastAPI:
     def health() -> dict[str, str]:
         with exchange.database.transaction() as transaction:
             transaction.connection.execute("SELECT 1")
+        if exchange.auditing.is_on:
+            exchange.auditing.log.check()
         return {"status": "ok"}
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    def metrics(request: Request) -> Response:
+        require_reader(requester_of(request))
         return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
 
     return app

@@ -35,6 +35,7 @@ class LocalLog:
         self._waiting: list[_Waiter] = []
         self._is_writing = False
         self._is_closed = False
+        self._is_failing = False
         self._file: _Segment | None = None
 
     def append(self, bodies: Sequence[bytes]) -> None:
@@ -59,6 +60,11 @@ class LocalLog:
                 f"The audit log cannot be written ({type(error).__name__}, errno {error.errno})"
             ) from error
 
+    def check(self) -> None:
+        """Raise UnavailableError while nothing can be written: a file is begun anew after each failure."""
+        if self._is_failing:
+            self.append(())
+
     def close(self) -> None:
         """Refuse what comes from now on, and let the file go when what is under way is written."""
         with self._lock:
@@ -77,6 +83,7 @@ class LocalLog:
         except OSError as failed:
             error = failed
         finally:
+            self._is_failing = error is not None
             self._pass_on(batch, error)
         return error
 

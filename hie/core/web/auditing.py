@@ -106,9 +106,7 @@ class AuditMiddleware:
             if bodies:
                 await self._group.written(bodies)
         except UnavailableError as error:
-            if message["type"] == "http.response.start":
-                return error
-            raise  # a handshake has no body to say it in
+            return error
         return None
 
     def _bodies(self, scope: Scope, trail: Trail, status: int) -> list[bytes]:
@@ -149,12 +147,21 @@ class AuditMiddleware:
 
 
 async def _refuse(error: UnavailableError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 503 in place of what cannot be recorded; the application believes that it has answered."""
+    """Answer 503 in place of what cannot be recorded; the application believes that it has answered.
+
+    A handshake has no body to say it in: it is closed.
+    """
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
+        return
     response = outcome_response(Request(scope), operation_outcome(error), error.status)
     if scope["method"] == "HEAD":
         response.body = b""
     await response(scope, receive, send)
 
+
+# https://www.iana.org/assignments/websocket/websocket.xhtml, of the registry that RFC 6455, 11.7 begins
+_TRY_AGAIN_LATER: Final = 1013
 
 # What begins an answer, and the status of those that have none.
 _BEGINNINGS: Final = {
