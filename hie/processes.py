@@ -43,6 +43,26 @@ def follow_parent() -> None:
         sys.exit(1)
 
 
+def when_asked_to_end(stop: Callable[[], None]) -> None:
+    """Have the first SIGTERM or SIGINT call `stop` in the main thread, which may take locks of its own.
+
+    The kernel may send several, as when each thread of the parent ends; a handler that runs within a handler
+    would wait for the lock that the outer one holds. All but the first therefore do nothing.
+    """
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, _do_nothing)
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Child:
     """One process: its name, its command line after `hie`, its log file (None: this terminal)."""

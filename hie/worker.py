@@ -31,7 +31,7 @@ from hie.core.audit.chaining import Chaining
 from hie.core.errors import UnavailableError
 from hie.core.garbage import settle
 from hie.core.settings import Settings
-from hie.processes import Child, follow_parent, lead
+from hie.processes import Child, follow_parent, lead, when_asked_to_end
 
 DELIVER: Final = "hie.deliver_outbox"
 _ROUND_SECONDS: Final = 1.0
@@ -184,12 +184,11 @@ def work_jobs(settings: Settings) -> None:
     with wiring.build(settings.model_copy(update={"database_pool": pool})) as exchange:
         runners = [exchange.job_runner() for _ in range(settings.job_threads)]
 
-        def stop(_number: int, _frame: object) -> None:
+        def stop() -> None:
             for runner in runners:
                 runner.stop()
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        when_asked_to_end(stop)
         threads = [threading.Thread(target=runner.run, name="jobs") for runner in runners]
         for thread in threads:
             thread.start()
@@ -207,11 +206,7 @@ def work_words(settings: Settings) -> None:
             _log.warning("full text is off (HIE_FULL_TEXT): no words are indexed")
             return
 
-        def stop(_number: int, _frame: object) -> None:
-            indexer.stop()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        when_asked_to_end(indexer.stop)
         settle()
         indexer.run()
 

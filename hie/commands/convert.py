@@ -41,7 +41,7 @@ def run(
 
 def _convert(raw: bytes, settings: "Settings", *, charset: str, pretty: bool, report: bool) -> bool:
     """Write a Bundle for each message of `raw`; return whether every one was converted."""
-    from hie import wiring
+    from hie.conversion import engine as new_engine
     from hie.core.clock import SystemClock
     from hie.core.errors import ExchangeError
     from hie.core.fhir.json import dumps, dumps_pretty
@@ -55,7 +55,7 @@ def _convert(raw: bytes, settings: "Settings", *, charset: str, pretty: bool, re
     if not batch.messages:
         typer.echo("hie convert: no line begins with MSH", err=True)
         return False
-    engine, senders, now = wiring.engine(), Senders(settings), SystemClock().now()
+    engine, senders, now = new_engine(), Senders(settings), SystemClock().now()
     write = dumps_pretty if pretty and len(batch.messages) == 1 else dumps
     failures = 0
     for number, content in enumerate(batch.messages, 1):

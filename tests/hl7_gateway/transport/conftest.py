@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hie import wiring
+from hie import conversion, wiring
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database
 from hie.core.settings import Settings
@@ -18,7 +18,7 @@ CLOCK = SystemClock()
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    return wiring.engine()
+    return conversion.engine()
 
 
 @pytest.fixture
