@@ -8,10 +8,12 @@ https://www.hl7.org/documentcenter/public/wg/inm/mllp_transport_specification.PD
 import codecs
 import re
 import socket
+import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -68,13 +70,20 @@ class Outgoing:
 class MLLPConnection:
     """One connection; use it as a context manager. Not shared between threads."""
 
-    def __init__(self, host: str, port: int, *, timeout: float = 30.0) -> None:
-        """Connect; raises UnavailableError. `timeout` in seconds is for each wait."""
+    def __init__(
+        self, host: str, port: int, *, timeout: float = 30.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Connect, by TLS where there is a context; raises UnavailableError.
+
+        `timeout` in seconds is for each wait.
+        """
         self._timeout = timeout
         self._reader = FrameReader(_LONGEST_ACKNOWLEDGMENT)
         self._received: deque[bytes] = deque()
         try:
             self._socket = socket.create_connection((host, port), timeout)
+            if tls is not None:
+                self._socket = tls.wrap_socket(self._socket, server_hostname=host)
         except OSError as error:
             raise UnavailableError(f"Nothing answers on {host}:{port} ({error})") from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -130,6 +139,7 @@ def send_files(
     connections: int = 1,
     window: int = 1,
     timeout: float = 30.0,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Answer]:
     """Send every message of `files` and yield what became of each.
 
@@ -140,7 +150,7 @@ def send_files(
     """
     outgoing = [message for file in files for message in outgoing_of(file)]
     yield from send_all(
-        outgoing, host=host, port=port, connections=connections, window=window, timeout=timeout
+        outgoing, host=host, port=port, connections=connections, window=window, timeout=timeout, tls=tls
     )
 
 
@@ -152,16 +162,18 @@ def send_all(
     connections: int = 1,
     window: int = 1,
     timeout: float = 30.0,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Answer]:
     """Send messages as `send_files` does."""
+    connect = partial(MLLPConnection, host, port, timeout=timeout, tls=tls)
     shares = [outgoing[number::connections] for number in range(min(connections, len(outgoing)))]
     if len(shares) == 1:
-        yield from _send_share(shares[0], host, port, window, timeout)
+        yield from _send_share(shares[0], connect, window)
         return
     answers: SimpleQueue[Answer] = SimpleQueue()
 
     def work(share: Sequence[Outgoing]) -> None:
-        for answer in _send_share(share, host, port, window, timeout):
+        for answer in _send_share(share, connect, window):
             answers.put(answer)
 
     threads = [Thread(target=work, args=(share,), daemon=True) for share in shares]
@@ -219,12 +231,12 @@ def _reason(message: Message) -> str:
 
 
 def _send_share(
-    share: Sequence[Outgoing], host: str, port: int, window: int, timeout: float
+    share: Sequence[Outgoing], connect: Callable[[], MLLPConnection], window: int
 ) -> Iterator[Answer]:
     waiting: deque[tuple[Outgoing, float]] = deque()
     rest = iter(share)
     try:
-        with MLLPConnection(host, port, timeout=timeout) as connection:
+        with connect() as connection:
             for message in rest:
                 waiting.append((message, time.perf_counter()))
                 connection.put(message.raw)

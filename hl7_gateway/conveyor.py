@@ -17,11 +17,23 @@ _BATCH_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """The certificate that a connection showed: SHA-256 of its DER (hexadecimal), subject as in RFC 4514."""
+
+    fingerprint: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
-    """One message as it came: the bytes of its block and when the block was complete."""
+    """One message as it came: the bytes of its block and when the block was complete.
+
+    `certificate` is what its connection showed, None where it showed none.
+    """
 
     raw: bytes
     received_at: datetime
+    certificate: Certificate | None = None
 
 
 Process = Callable[[Sequence[Received]], Sequence[bytes]]

@@ -13,14 +13,17 @@ from hashlib import blake2b
 import orjson
 from psycopg.errors import UniqueViolation
 
+from hie.core.crypto.text_cipher import SYSTEM
 from hie.core.db.database import Transaction
 from hie.core.errors import ExchangeError
 from hie.core.fhir.json import JsonObject
+from hl7_gateway.journal_envelopes import Message, envelopes
 from hl7_gateway.tables import MessageState
 
 # A class number of its own for two-key advisory locks, so that they meet no other lock.
 _LOCK_CLASS = 2575
 _LONGEST_TEXT = 500
+_LONGEST_TIME = 64
 
 _FIND = """
 SELECT k.ordinal - 1, j.id, j.state, j.ack_code, EXISTS (
@@ -33,26 +36,37 @@ _LOCK = "SELECT pg_advisory_xact_lock(%s, key) FROM (SELECT unnest(%b::int4[]) A
 # In the order of the unique key, so that two processes never wait for each other.
 _INSERT = """
 INSERT INTO journal (received_at, sender, control_id, event, message_key, digest, raw, charset, state, stage,
-    error, report, ack_code, resources, reuses_control_id, resends)
+    error, report, ack_code, resources, reuses_control_id, resends, sent_at, is_sealed, details)
 SELECT * FROM unnest(%b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bytea[],
 %b::bytea[],
     %b::text[], %b::text[], %b::text[], %t::jsonb[], %t::jsonb[], %b::text[], %t::jsonb[], %b::bool[],
-    %b::int4[]) AS r (received_at, sender, control_id, event, message_key, digest, raw, charset, state,
-    stage, error, report, ack_code, resources, reuses_control_id, resends)
+    %b::int4[], %b::text[], %b::bool[], %b::bytea[]) AS r (received_at, sender, control_id, event,
+    message_key, digest, raw, charset, state, stage, error, report, ack_code, resources, reuses_control_id,
+    resends, sent_at, is_sealed, details)
 ORDER BY message_key, digest
 """
 _UPDATE = """
 UPDATE journal SET attempts = journal.attempts + 1, resends = journal.resends + r.resends, state = r.state,
     stage = r.stage, error = r.error, report = r.report, ack_code = r.ack_code, resources = r.resources,
-    charset = r.charset, reuses_control_id = r.reuses_control_id
+    charset = r.charset, reuses_control_id = r.reuses_control_id, raw = r.raw, is_sealed = r.is_sealed,
+    details = r.details
 FROM unnest(%b::int8[], %b::text[], %b::text[], %t::jsonb[], %t::jsonb[], %b::text[], %t::jsonb[], %b::text[],
-    %b::bool[], %b::int4[])
-    AS r (id, state, stage, error, report, ack_code, resources, charset, reuses_control_id, resends)
+    %b::bool[], %b::int4[], %b::bytea[], %b::bool[], %b::bytea[])
+    AS r (id, state, stage, error, report, ack_code, resources, charset, reuses_control_id, resends, raw,
+    is_sealed, details)
 WHERE journal.id = r.id AND journal.state = 'failed'
 """
 _RESENT = """
 UPDATE journal SET resends = journal.resends + r.times
 FROM unnest(%b::int8[], %b::int4[]) AS r (id, times) WHERE journal.id = r.id
+"""
+
+# Messages sealed with keys that are destroyed, and those that made versions of what is erased.
+_ERASE = """
+DELETE FROM journal WHERE (is_sealed AND substr(raw, 4, 8) = ANY(%b)) OR EXISTS (
+    SELECT FROM jsonb_array_elements_text(resources) AS e (version)
+    WHERE split_part(e.version, '/_history/', 1) = ANY(%b)
+)
 """
 
 
@@ -82,7 +96,8 @@ class Found:
 class Entry:
     """What the journal keeps of one message; `id` is the row of an earlier attempt that failed.
 
-    `resends` counts the copies of it that came in the same batch.
+    `resends` counts the copies of it that came in the same batch; `patients` are the ids of the Patients that
+    it was stored for, `sent_at` is MSH-7 as written.
     """
 
     id: int | None
@@ -100,6 +115,8 @@ class Entry:
     resources: Sequence[str]
     reuses_control_id: bool
     resends: int
+    sent_at: str
+    patients: Sequence[str]
 
     @property
     def state(self) -> MessageState:
@@ -143,6 +160,11 @@ def write(transaction: Transaction, entries: Sequence[Entry]) -> None:
         _update(transaction, again)
 
 
+def erase(transaction: Transaction, _patient: str, keys: Sequence[bytes], names: Sequence[str]) -> int:
+    """Remove the messages of an erased patient: by the data keys, or what they made; return how many."""
+    return transaction.connection.execute(_ERASE, (list(keys), list(names))).rowcount
+
+
 def count_resends(transaction: Transaction, times: dict[int, int]) -> None:
     """Add to the resends of rows by id."""
     if times:
@@ -151,6 +173,7 @@ def count_resends(transaction: Transaction, times: dict[int, int]) -> None:
 
 
 def _insert(transaction: Transaction, entries: Sequence[Entry]) -> None:
+    kept = envelopes(transaction.connection, [_message(entry) for entry in entries])
     columns = (
         [entry.received_at for entry in entries],
         [_clean(entry.sender) for entry in entries],
@@ -158,16 +181,19 @@ def _insert(transaction: Transaction, entries: Sequence[Entry]) -> None:
         [_clean(entry.event) for entry in entries],
         [entry.identity.message_key for entry in entries],
         [entry.identity.digest for entry in entries],
-        [entry.raw for entry in entries],
+        [each.raw for each in kept],
         [entry.charset for entry in entries],
         [entry.state for entry in entries],
         [entry.stage for entry in entries],
-        [_error(entry.error) for entry in entries],
-        [_json(entry.report) for entry in entries],
+        [_json(each.error) for each in kept],
+        [_json(each.report) for each in kept],
         [entry.ack_code for entry in entries],
         [_json(entry.resources) for entry in entries],
         [entry.reuses_control_id for entry in entries],
         [entry.resends for entry in entries],
+        [(_clean(entry.sent_at) or "")[:_LONGEST_TIME] or None for entry in entries],
+        [each.is_sealed for each in kept],
+        [each.details for each in kept],
     )
     try:
         transaction.connection.execute(_INSERT, columns)
@@ -177,23 +203,32 @@ def _insert(transaction: Transaction, entries: Sequence[Entry]) -> None:
 
 def _update(transaction: Transaction, entries: Sequence[Entry]) -> None:
     ordered = sorted(entries, key=lambda entry: entry.id or 0)
+    kept = envelopes(transaction.connection, [_message(entry) for entry in ordered])
     columns = (
         [entry.id for entry in ordered],
         [entry.state for entry in ordered],
         [entry.stage for entry in ordered],
-        [_error(entry.error) for entry in ordered],
-        [_json(entry.report) for entry in ordered],
+        [_json(each.error) for each in kept],
+        [_json(each.report) for each in kept],
         [entry.ack_code for entry in ordered],
         [_json(entry.resources) for entry in ordered],
         [entry.charset for entry in ordered],
         [entry.reuses_control_id for entry in ordered],
         [entry.resends for entry in ordered],
+        [each.raw for each in kept],
+        [each.is_sealed for each in kept],
+        [each.details for each in kept],
     )
     if transaction.connection.execute(_UPDATE, columns).rowcount != len(ordered):
         raise ResentError
 
 
-def _error(error: ExchangeError | None) -> str | None:
+def _message(entry: Entry) -> Message:
+    scope = f"Patient/{entry.patients[0]}" if len(entry.patients) == 1 else SYSTEM
+    return Message(entry.identity.digest, scope, entry.raw, _error(entry.error), entry.report)
+
+
+def _error(error: ExchangeError | None) -> JsonObject | None:
     if error is None:
         return None
     described = {
@@ -203,7 +238,7 @@ def _error(error: ExchangeError | None) -> str | None:
         "location": _clean(error.location),
         "expression": _clean(error.expression),
     }
-    return orjson.dumps({name: value for name, value in described.items() if value}).decode()
+    return {name: value for name, value in described.items() if value}
 
 
 def _json(value: JsonObject | Sequence[str] | None) -> str | None:

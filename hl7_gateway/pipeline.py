@@ -19,11 +19,12 @@ from hie.core.ports import ResourceStore
 from hie.core.settings import Settings
 from hl7_gateway import journal, metrics
 from hl7_gateway.acknowledgment import acknowledge
+from hl7_gateway.certificates import Certificates
 from hl7_gateway.convert.engine import Engine
 from hl7_gateway.conveyor import Received
 from hl7_gateway.er7.reader import read
 from hl7_gateway.header import UNKNOWN, header_from, header_of
-from hl7_gateway.senders import Senders
+from hl7_gateway.senders import Senders, name_of
 from hl7_gateway.storing import Storing
 from hl7_gateway.work import Work, log_fault, timed, without_reuse
 
@@ -59,6 +60,7 @@ class Pipeline:
         self._clock = clock
         self._zone = settings.zone
         self._senders = Senders(settings)
+        self.certificates = Certificates(settings.mllp_senders)
         self._patience_seconds = patience_seconds
         self._is_database_away = False
 
@@ -100,6 +102,8 @@ class Pipeline:
             work.message = read(raw, default_charset=self._senders.charset(raw))
             work.header = header_of(work.message)
             work.event = f"{work.message.code}^{work.message.event}"
+            # before anything is noted under a name that may be another's
+            self.certificates.check(work.received.certificate, *name_of(work.message))
             work.sender = self._senders.of(work.message, raw)
             self._senders.check(work.sender)
         except Exception as error:  # noqa: BLE001 - whatever it is fails this message, not the others

@@ -19,6 +19,8 @@ def record_of(work: Work, result: TransactionResult | None) -> Record:
     detail = {"acknowledgment": work.code, "digest": work.identity.digest.hex()}
     if work.control_id:
         detail["control-id"] = work.control_id[:_NAMED]
+    if work.received.certificate is not None:
+        detail["certificate"] = work.received.certificate.fingerprint
     if work.is_resent:
         detail["resent"] = "true"
     return Record(

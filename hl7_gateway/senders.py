@@ -68,7 +68,7 @@ class Senders:
 
     def of(self, message: Message, raw: bytes) -> Sender:
         """Return the sender of `message`, of whose bytes it takes note."""
-        name = _name(message.sending_application), _name(message.sending_facility)
+        name = name_of(message)
         sender = self._profiles.get(name)
         if sender is None:
             sender = Sender(*name, zone=self._zone, identifier_base=self._identifier_base)
@@ -141,6 +141,11 @@ class Senders:
             codec = charset.codec(row.charset or codec) or codec
         base = row.identifier_base or self._identifier_base
         self._profiles[name] = Sender(*name, zone=zone, charset=codec, identifier_base=base)
+
+
+def name_of(message: Message) -> Name:
+    """Return application and facility of `message`, as the directory has them."""
+    return _name(message.sending_application), _name(message.sending_facility)
 
 
 def _name(hd: Repetition) -> str:

@@ -10,6 +10,7 @@ from hie.core.settings import Settings
 from hl7_gateway.convert.engine import Engine
 from hl7_gateway.mllp.limits import Limits
 from hl7_gateway.mllp.listener import Listener
+from hl7_gateway.mllp.tls import ListenerTLS
 from hl7_gateway.pipeline import Pipeline
 
 
@@ -30,6 +31,7 @@ class Gateway:
         self._settings = settings
         self._limits = limits or Limits.of(settings)
         self._clock = clock
+        self._tls = _tls(settings)
         self.pipeline = Pipeline(settings, database=database, store=store, engine=engine, clock=clock)
 
     def run(self) -> None:
@@ -47,6 +49,8 @@ class Gateway:
             clock=self._clock,
             limits=self._limits,
             batch=self._settings.gateway_batch,
+            tls=self._tls,
+            refresh=self.pipeline.certificates.refresh,
         )
 
     async def _serve(self) -> None:
@@ -58,3 +62,11 @@ class Gateway:
         await listener.start(self._settings.mllp_host, self._settings.mllp_port)
         await stopping.wait()
         await listener.stop()
+
+
+def _tls(settings: Settings) -> ListenerTLS | None:
+    """Return the TLS that the settings describe, None where they describe none."""
+    files = settings.mllp_certificate, settings.mllp_key, settings.mllp_authorities
+    if files[0] is None or files[1] is None or files[2] is None:
+        return None
+    return ListenerTLS(files[0], files[1], files[2])

@@ -12,6 +12,8 @@ from hl7_gateway.recording import record_of
 from hl7_gateway.tables import MessageState
 from hl7_gateway.work import Work, leaders, timed
 
+_DATE_TIME = 7
+
 
 class Storing:
     """Carries out the transaction of a batch."""
@@ -120,6 +122,8 @@ def _entry(
         ],
         reuses_control_id=known.reuses_control_id,
         resends=resends,
+        sent_at=work.header.raw(_DATE_TIME),
+        patients=tuple({entry.id: None for entry in written if entry.type == "Patient"}),
     )
 
 

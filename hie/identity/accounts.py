@@ -152,6 +152,32 @@ def add_account(
     return Person(account, held)
 
 
+def add_outside_account(
+    transaction: Transaction, *, roles: Iterable[Role], links: Links, display_name: str, now: datetime
+) -> Person:
+    """Return a new account without a password: whoever it is signs in by a provider outside.
+
+    Raises AccountError for roles that do not belong in one hand.
+    """
+    held = frozenset(roles)
+    _check_roles(held)
+    account_id = uuid4()
+    account = Account(
+        id=account_id,
+        name=f"outside.{account_id.hex}",
+        display_name=display_name.strip()[:100],
+        patient_id=_id(links.patient),
+        practitioner_id=_id(links.practitioner),
+        organization_id=_id(links.organization),
+        department_id=_id(links.department),
+        created_at=now,
+    )
+    transaction.session.add(account)
+    transaction.session.flush()
+    _add_roles(transaction, account_id, held)
+    return Person(account, held)
+
+
 def find_account(transaction: Transaction, name: str) -> Person | None:
     """Return the account with that name, None where there is none."""
     folded = name.strip().lower()
@@ -194,6 +220,19 @@ def set_roles(
         delete(AccountRole).where(col(AccountRole.account_id) == account_id)
     )
     _add_roles(transaction, account_id, wanted)
+    end_everything(transaction, account_id, now=now, token_life=token_life)
+
+
+def set_links(
+    transaction: Transaction, account_id: UUID, links: Links, *, now: datetime, token_life: timedelta
+) -> None:
+    """Make the account's person work as, for and in `links`; tokens under other ones end. Patients stay."""
+    account = person_of(transaction, account_id).account
+    wanted = (_id(links.practitioner), _id(links.organization), _id(links.department))
+    if wanted == (account.practitioner_id, account.organization_id, account.department_id):
+        return
+    account.practitioner_id, account.organization_id, account.department_id = wanted
+    transaction.session.add(account)
     end_everything(transaction, account_id, now=now, token_life=token_life)
 
 

@@ -6,9 +6,10 @@ client and redirect URI are known to belong together nothing is sent anywhere; f
 the client as authlib's OAuth2Error with a redirect URI.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ from hie.identity.secrets import digest, new_secret
 from hie.identity.server import Work
 from hie.identity.tables import AuthorizationCode, Client, Grant, LaunchContext, PortalSession
 
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 LAUNCH_LIFE: Final = timedelta(minutes=5)
 # Roles that meet many patients, and so choose one.
 PICKING_ROLES: Final = frozenset({Role.CLINICIAN, Role.PHARMACIST})
@@ -50,6 +52,13 @@ class AuthorizationRequest:
     nonce: str = ""
     launch: str = ""
     prompt: str = ""
+    max_age: timedelta | None = None
+
+    def is_fresh(self, authenticated_at: datetime, now: datetime) -> bool:
+        """Return whether a sign-in then is recent enough by `prompt` and `max_age` (OIDC Core, 3.1.2.1)."""
+        if "login" in self.prompt.split():
+            return False
+        return self.max_age is None or now - authenticated_at <= self.max_age
 
     @property
     def place(self) -> str:
@@ -102,6 +111,7 @@ def read_request(work: Work, parameters: Mapping[str, str]) -> AuthorizationRequ
         nonce=parameters.get("nonce", ""),
         launch=parameters.get("launch", ""),
         prompt=parameters.get("prompt", ""),
+        max_age=timedelta(seconds=int(parameters["max_age"])) if "max_age" in parameters else None,
     )
 
 
@@ -266,6 +276,10 @@ def _fault(work: Work, client: Client, parameters: Mapping[str, str]) -> OAuth2E
         (
             "none" in parameters.get("prompt", "").split() and parameters["prompt"] != "none",
             InvalidRequestError("prompt cannot be none and something else."),
+        ),
+        (
+            not _SECONDS.fullmatch(parameters.get("max_age", "0")),
+            InvalidRequestError("max_age is no number of seconds."),
         ),
     )
     for name, error in _NOT_SUPPORTED.items():

@@ -31,6 +31,7 @@ from hie.identity.demonstration_end import remove_accounts
 from hie.identity.external import ExternalProvider
 from hie.identity.keys import KeyRing
 from hie.identity.oauth_request import FormRequest
+from hie.identity.outside.entry import OutsideEntry
 from hie.identity.published_keys import PublishedKeys
 from hie.identity.revocations import Revocations
 from hie.identity.server import NO_STORE, Answer, AuthorizationServer, Terms, Work
@@ -88,6 +89,17 @@ class Identity:
         )
 
     @cached_property
+    def outside(self) -> OutsideEntry:
+        """The providers of identity outside."""
+        return OutsideEntry(
+            self._settings,
+            database=self.database,
+            clock=self.clock,
+            terms=self.terms,
+            sign_in=self.sign_in,
+        )
+
+    @cached_property
     def password_rule(self) -> PasswordRule:
         """What new passwords must be."""
         return PasswordRule.of(self._settings.password_length, self._settings.password_blocklist)
@@ -99,6 +111,7 @@ class Identity:
         """
         self.keys.published()
         passwords.prepare()
+        _ = self.outside  # a bad file of providers stops the start
         if not is_loopback(self._settings.host):
             with self.database.transaction() as transaction:
                 remove_accounts(transaction, now=self.clock.now(), token_life=self.terms.longest_token)

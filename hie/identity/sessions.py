@@ -48,10 +48,12 @@ def begin(
     is_complete: bool,
     lifetimes: Lifetimes,
     now: datetime,
+    provider: str = "",
 ) -> NewSession:
     """Return a new session of the account, authenticated now by `methods` (codes of RFC 8176).
 
-    One that is not complete waits for the second factor, and not for long.
+    `provider` is the one outside that knew the person, if any. A session that is not complete waits for the
+    second factor, and not for long.
     """
     secret = new_secret()
     row = PortalSession(
@@ -60,6 +62,7 @@ def begin(
         account_id=account_id,
         is_complete=is_complete,
         methods=list(methods),
+        provider=provider,
         form_token=new_secret(),
         authenticated_at=now,
         seen_at=now,

@@ -97,6 +97,7 @@ class SignIn:
                 is_complete=True,
                 lifetimes=self._lifetimes,
                 now=now,
+                provider=session.provider,
             )
         return Answer("complete", begun, person=person)
 
@@ -114,6 +115,12 @@ class SignIn:
             if person.account.is_disabled:
                 return Answer("refused")
             return self._begin(transaction, person, ("link",), now)
+
+    def by_outside(self, transaction: Transaction, person: Person, provider: str) -> Answer:
+        """Return what comes of a person whom `provider`, outside, knows to be that account's."""
+        if person.account.is_disabled:
+            return Answer("refused", person=person)
+        return self._begin(transaction, person, ("external",), self._clock.now(), provider=provider)
 
     def change_password(self, account_id: UUID, old: str, new: str, rule: PasswordRule) -> Answer:
         """Return a new session after the password was changed; raises PasswordError for a bad new one."""
@@ -140,7 +147,13 @@ class SignIn:
         return Answer("complete", begun)
 
     def _begin(
-        self, transaction: Transaction, person: Person, methods: tuple[str, ...], now: datetime
+        self,
+        transaction: Transaction,
+        person: Person,
+        methods: tuple[str, ...],
+        now: datetime,
+        *,
+        provider: str = "",
     ) -> Answer:
         needs_code = second_factor.is_set_up(person.account)
         begun = sessions.begin(
@@ -150,6 +163,7 @@ class SignIn:
             is_complete=not needs_code,
             lifetimes=self._lifetimes,
             now=now,
+            provider=provider,
         )
         return Answer("second-factor" if needs_code else "complete", begun, person=person)
 

@@ -129,7 +129,8 @@ class SignInLink(SQLModel, table=True):
 class PortalSession(SQLModel, table=True):
     """A session of the portal. Until the second factor was given it lets nobody in.
 
-    `methods` are codes of https://www.rfc-editor.org/rfc/rfc8176, or "link" for a sign-in link.
+    `methods` are codes of https://www.rfc-editor.org/rfc/rfc8176, "link" for a sign-in link, "external" for a
+    `provider` outside.
     """
 
     __tablename__ = "identity_session"
@@ -140,6 +141,7 @@ class PortalSession(SQLModel, table=True):
     account_id: UUID = Field(sa_column=_account())
     is_complete: bool
     methods: list[str] = Field(sa_column=_texts())
+    provider: str = ""
     form_token: str
     authenticated_at: datetime = Field(sa_column=_moment())
     seen_at: datetime = Field(sa_column=_moment())

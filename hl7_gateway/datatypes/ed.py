@@ -1,6 +1,7 @@
 """ED, RP: encapsulated data and reference pointers.
 
-Senders often name the wrong type; what the first bytes plainly are goes before what ED.2 and ED.3 say.
+Senders often name the wrong type; what the first bytes plainly are goes before what ED.2 and ED.3 say. What
+is plainly not of the type that they say is of no known type (RFC 2046, 4.5.1).
 
 https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html (ED[Attachment], RP[Attachment]);
 tables 0191 (type of data), 0291 (subtype), 0299 (encoding): HL7 v2.8 chapter 2C.
@@ -11,6 +12,7 @@ import binascii
 
 from hie.core.errors import DataTypeError
 from hie.core.fhir.json import JsonObject
+from hie.core.fhir.signatures import contradicts
 from hl7_gateway.datatypes import primitives
 from hl7_gateway.datatypes.context import Context
 from hl7_gateway.datatypes.registry import datatype
@@ -62,6 +64,7 @@ _TYPES = {
     "VIDEO": "video",
 }
 _TOKEN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$&-^_.+")
+_UNKNOWN_TYPE = "application/octet-stream"
 _HEAD = 16
 
 
@@ -75,6 +78,8 @@ def ed_attachment(rep: Repetition, ctx: Context) -> JsonObject | None:
     attachment: JsonObject = {}
     declared = _content_type(part(rep, 2), part(rep, 3))
     content_type = _signature(data) or declared
+    if content_type is not None and contradicts(data, content_type):
+        content_type = _UNKNOWN_TYPE
     if declared is None or declared != content_type:
         ctx.drop_filled(rep, (2, 3), "the content type is another one")
     if content_type is not None:

@@ -14,8 +14,10 @@ from typing import Protocol
 
 from hie.core.errors import ExchangeError, PayloadTooLargeError, UnavailableError
 from hl7_gateway import metrics
+from hl7_gateway.conveyor import Certificate
 from hl7_gateway.mllp.framing import FrameReader, frame
 from hl7_gateway.mllp.limits import Limits
+from hl7_gateway.mllp.tls import certificate_of
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._is_counted = False
         self._transport: asyncio.Transport | None = None
         self.peer = ""
+        self.certificate: Certificate | None = None
 
     # asyncio's calls
 
@@ -89,6 +92,9 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._is_counted = True
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.certificate = certificate_of(tls.getpeercert(binary_form=True))
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -129,7 +135,8 @@ class Connection(asyncio.Protocol):
             metrics.CLOSED.labels("half message").inc()
         self._is_ending = True
         self._end_if_done()
-        return True
+        # TLS has no half-closed connection: who ends it reads nothing more
+        return self.certificate is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; its messages in work are finished all the same."""
@@ -251,7 +258,8 @@ class Connection(asyncio.Protocol):
         logger.warning("%s: closed, %s", self.peer, self._refusal.message)
         metrics.CLOSED.labels("message refused").inc()
         self._transport.write(frame(self._exchange.refuse(head, self._refusal)))
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
         self._steer()
         self._loop.call_later(self._limits.linger_seconds, self._close)
 

@@ -2,7 +2,8 @@
 
 HL7 Transport Specification MLLP, release 1,
 https://www.hl7.org/documentcenter/public/wg/inm/mllp_transport_specification.PDF. Several processes may
-listen on one port (SO_REUSEPORT); the kernel spreads the connections. Any address but loopback is refused.
+listen on one port (SO_REUSEPORT); the kernel spreads the connections. Without TLS any address but loopback
+is refused.
 """
 
 import asyncio
@@ -18,11 +19,14 @@ from hl7_gateway import metrics
 from hl7_gateway.conveyor import Conveyor, Process, Receipt, Received
 from hl7_gateway.mllp.connection import Connection
 from hl7_gateway.mllp.limits import Limits
+from hl7_gateway.mllp.tls import ListenerTLS
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _INSPECTIONS_A_SECOND = 2
+_HANDSHAKE_SECONDS = 10.0
+REFRESH_SECONDS = 30.0
 
 
 class Listener:
@@ -39,8 +43,15 @@ class Listener:
         clock: Clock,
         limits: Limits,
         batch: int,
+        tls: ListenerTLS | None = None,
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take what carries out a batch of messages."""
+        """Take what carries out a batch of messages; with `tls` every connection shows a certificate.
+
+        `refresh` is called now and then, to read what was changed.
+        """
+        self._tls = tls
+        self._refresh = refresh
         self.limits = limits
         self.refuse = refuse
         self._clock = clock
@@ -60,14 +71,18 @@ class Listener:
         Raises ConfigurationError when the address is not loopback or is taken.
         """
         self._loop = asyncio.get_running_loop()
-        listening = bind(host, port)
+        listening = bind(host, port, with_tls=self._tls is not None)
         self._server = await self._loop.create_server(
-            lambda: Connection(self), sock=listening, backlog=_BACKLOG
+            lambda: Connection(self),
+            sock=listening,
+            backlog=_BACKLOG,
+            ssl=None if self._tls is None else self._tls.context,
+            ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_SECONDS,
         )
         self._conveyor.start()
         self._inspector = self._loop.create_task(self._inspect())
         number = int(listening.getsockname()[1])
-        logger.info("MLLP on %s:%d", host, number)
+        logger.info("MLLP%s on %s:%d", "" if self._tls is None else " by TLS", host, number)
         return number
 
     async def stop(self) -> None:
@@ -118,7 +133,13 @@ class Listener:
             return False
         self._queued_bytes += len(message)
         metrics.WAITING.inc()
-        self._conveyor.put(Receipt(Received(message, self._clock.now()), connection, time.perf_counter()))
+        self._conveyor.put(
+            Receipt(
+                Received(message, self._clock.now(), connection.certificate),
+                connection,
+                time.perf_counter(),
+            )
+        )
         return True
 
     def grow(self, size: int) -> bool:
@@ -149,21 +170,34 @@ class Listener:
             connection.pump()
 
     async def _inspect(self) -> None:
+        refreshed = asyncio.get_running_loop().time()
         while True:
             await asyncio.sleep(1 / _INSPECTIONS_A_SECOND)
             now = asyncio.get_running_loop().time()
             for connection in list(self._connections):
                 connection.inspect(now)
+            if now - refreshed > REFRESH_SECONDS:
+                refreshed = now
+                self._read_changes()
+
+    def _read_changes(self) -> None:
+        """Take renewed certificates; what cannot be used leaves the earlier ones, and is logged."""
+        try:
+            if self._tls is not None and self._tls.refresh():
+                logger.info("the certificate of MLLP was renewed")
+            self._refresh()
+        except (ExchangeError, OSError) as error:
+            logger.error("what was changed is not taken: %s", error)  # noqa: TRY400 - the place says nothing
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to a loopback address, its port shared with other processes of ours.
+def bind(host: str, port: int, *, with_tls: bool = False) -> socket.socket:
+    """Return a socket bound to an address, its port shared with other processes of ours.
 
-    Raises ConfigurationError for any other address, and when the port is taken.
+    Raises ConfigurationError for any but a loopback address without TLS, and when the port is taken.
     """
     address = "127.0.0.1" if host == "localhost" else host
-    if not ip_address(address).is_loopback:
-        raise ConfigurationError(f"MLLP listens on loopback only, not on {host}")
+    if not with_tls and not ip_address(address).is_loopback:
+        raise ConfigurationError(f"MLLP without TLS listens on loopback only, not on {host}")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:

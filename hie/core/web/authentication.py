@@ -6,7 +6,7 @@ by whoever builds the application; no other is open by oversight. What a known r
 decided here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -45,12 +45,14 @@ class AuthenticationMiddleware:
         everybodys: Iterable[str],
         programs: str,
         sign_in: str,
+        is_open: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
         """Take the paths that are for everybody, and the one below which programs are answered.
 
         A path of `everybodys` that ends with a slash stands for all below it. Forms of other sites cannot
         make a program's request: below the path `programs` a session counts for GET and HEAD alone.
-        `sign_in` is the address of the page that browsers are led to.
+        `sign_in` is the address of the page that browsers are led to. `is_open` says of a single request
+        that it needs nobody known.
         """
         self._app = app
         self._authenticator = authenticator
@@ -58,6 +60,7 @@ class AuthenticationMiddleware:
         self._folders = tuple(each for each in everybodys if each.endswith("/"))
         self._programs = programs
         self._sign_in = sign_in
+        self._is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,7 +73,7 @@ class AuthenticationMiddleware:
         except ExchangeError as error:
             await self._refuse(Request(scope), error)(scope, receive, send)
             return
-        if requester is ANONYMOUS and not self._is_everybodys(scope["path"]):
+        if requester is ANONYMOUS and not self._is_everybodys(scope["path"]) and not self._is_open(scope):
             unknown = UnauthenticatedError("The request needs an access token")
             await self._refuse(Request(scope), unknown)(scope, receive, send)
             return

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from psycopg.errors import QueryCanceled
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from hie.core.errors import ExchangeError, Issue, NotAcceptableError, operation_outcome, outcome
 from hie.core.fhir.json import JsonObject, dumps, dumps_pretty
@@ -29,6 +30,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_request_validation)
     app.add_exception_handler(QueryCanceled, _on_timeout)
+    app.add_exception_handler(ClientDisconnect, _on_incomplete_body)
     app.add_exception_handler(Exception, _on_fault)
 
 
@@ -84,6 +86,10 @@ def _on_timeout(request: Request, _error: Exception) -> Response:
         "too-costly",
         "The request took longer than HIE_STATEMENT_TIMEOUT_SECONDS; narrow the search",
     )
+
+
+def _on_incomplete_body(request: Request, _error: Exception) -> Response:
+    return _answer(request, HTTPStatus.BAD_REQUEST, "structure", "The body ends before it is complete")
 
 
 def _on_fault(request: Request, error: Exception) -> Response:

@@ -1,7 +1,7 @@
 """The ASGI middleware that answers only for the names that this server has.
 
 A page of another site may make its own name resolve to a loopback address; the browser then sends that
-name as Host (DNS rebinding). Others than the allowed names get 400 and an OperationOutcome.
+name as Host (DNS rebinding). Others than the allowed names, none and several get 400 and an OperationOutcome.
 """
 
 from collections.abc import Iterable
@@ -34,6 +34,9 @@ class HostMiddleware:
             await response(scope, receive, send)
 
     def _is_allowed(self, scope: Scope) -> bool:
-        host = Headers(scope=scope).get("host", "").lower()
+        given = Headers(scope=scope).getlist("host")
+        if len(given) != 1:  # RFC 9112, 3.2: of several, who stands before us may have believed another
+            return False
+        host = given[0].lower()
         name, _, port = host.rpartition(":")
         return (name if name and port.isdigit() else host) in self._names

@@ -10,10 +10,10 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +24,8 @@ from hie.core.web.errors import outcome_response
 
 BURST_SECONDS: Final = 3.0
 _MOST_KEYS: Final = 100_000
+_MOST_ADDRESSES: Final = 8_192
+_FORWARDED: Final = b"x-forwarded-for"
 _IPV6_PREFIX: Final = 64
 """One subscriber has at least such a network (RFC 6177), so that addresses in it are one."""
 
@@ -124,13 +126,19 @@ def address_of(scope: Scope, proxies: Sequence[IPv4Network | IPv6Network]) -> st
     """
     client = scope.get("client")
     found = str(client[0]) if client else ""
-    given = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    given = b",".join(value for name, value in scope["headers"] if name == _FORWARDED).decode("latin-1")
     for each in reversed([part.strip() for part in given.split(",") if part.strip()]):
         if not _is_in(found, proxies):
             break
         found = each
+    return _network_of(found)
+
+
+@lru_cache(_MOST_ADDRESSES)
+def _network_of(text: str) -> str:
+    """Return the address that `text` is, of an IPv6 address its network; "unknown" where it is none."""
     try:
-        address = ip_address(found)
+        address = ip_address(text)
     except ValueError:
         return "unknown"
     if isinstance(address, IPv6Address):

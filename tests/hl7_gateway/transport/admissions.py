@@ -38,7 +38,10 @@ def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
 
 def resources(database: Database) -> dict[str, int]:
     """Return how many resources of each type there are."""
-    found = rows(database, "SELECT body::json ->> 'resourceType', count(*) FROM resource GROUP BY 1")
+    found = rows(
+        database,
+        "SELECT convert_from(body, 'UTF8')::json ->> 'resourceType', count(*) FROM resource GROUP BY 1",
+    )
     return dict(sorted((str(name), int(count)) for name, count in found))
 
 

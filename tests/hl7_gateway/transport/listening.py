@@ -64,15 +64,22 @@ class Running:
 def listening(
     process: Process = accept_all, *, limits: Limits | None = None, batch: int = 20, port: int = 0
 ) -> Iterator[Running]:
+    listener = Listener(process, refuse=refuse, clock=CLOCK, limits=limits or Limits(), batch=batch)
+    with running(listener, port=port) as found:
+        yield found
+
+
+@contextmanager
+def running(listener: Listener, *, port: int = 0) -> Iterator[Running]:
+    """Run a listener until the block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    listener = Listener(process, refuse=refuse, clock=CLOCK, limits=limits or Limits(), batch=batch)
     try:
         number = asyncio.run_coroutine_threadsafe(listener.start("127.0.0.1", port), loop).result(10)
-        running = Running(listener, number, loop)
-        yield running
-        running.stop()
+        found = Running(listener, number, loop)
+        yield found
+        found.stop()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -87,7 +87,10 @@ def test_message_in_any_character_set_is_answered_in_it(
     text = admission("宽", family="东方").decode().replace("|P|2.5", f"|P|2.5||||||{declared}")
     with gateway(exchange) as port, MLLPConnection("127.0.0.1", port) as connection:
         assert outcome(connection.send(text.encode(codec))) == ("AA", "宽", "")
-    assert rows(database, "SELECT count(*) FROM resource WHERE body LIKE '%东方%'")[0][0] >= 1
+    assert (
+        rows(database, "SELECT count(*) FROM resource WHERE convert_from(body, 'UTF8') LIKE '%东方%'")[0][0]
+        >= 1
+    )
 
 
 def test_log_names_sender_and_control_id_and_nobody(

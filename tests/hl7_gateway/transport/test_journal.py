@@ -32,6 +32,8 @@ STORED = Entry(
     resources=("Patient/1/_history/1",),
     reuses_control_id=False,
     resends=0,
+    sent_at="20260101120000+0800",
+    patients=("1",),
 )
 FAILED = replace(STORED, stage="convert", error=NoMapError(location="MSH-9"), ack_code="AR", resources=())
 

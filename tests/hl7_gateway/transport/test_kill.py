@@ -102,14 +102,17 @@ def lane(number: int, count: int) -> list[bytes]:
 def versions(database: Database) -> list[tuple[object, ...]]:
     return rows(
         database,
-        "SELECT body::json ->> 'resourceType', count(*), sum(version) FROM resource GROUP BY 1 ORDER BY 1",
+        "SELECT convert_from(body, 'UTF8')::json ->> 'resourceType', count(*), sum(version)"
+        " FROM resource GROUP BY 1 ORDER BY 1",
     )
 
 
 def clear(database: Database) -> None:
     with database.transaction() as transaction:
+        # those of the audit trail and of the workflows of rights are append-only
         found = transaction.connection.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'audit%%'"
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            " AND tablename NOT LIKE 'audit%%' AND tablename NOT LIKE 'rights%%'"
         )
         names = ", ".join(str(name) for (name,) in found)
         transaction.connection.execute(f"TRUNCATE {names}".encode())

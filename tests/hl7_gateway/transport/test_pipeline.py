@@ -18,7 +18,9 @@ from tests.hl7_gateway.transport.conftest import CLOCK, MakePipeline, Process
 # A resource that the database refuses only when the transaction is about to end.
 REFUSE_AT_COMMIT = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NEW.body LIKE '%Poison%' THEN RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation'; END IF;
+    IF convert_from(NEW.body, 'UTF8') LIKE '%Poison%' THEN
+        RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation';
+    END IF;
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON resource
@@ -50,7 +52,9 @@ def test_journal_has_the_bytes_of_the_block_and_names_every_version_written(
     process(message)
     ((raw, written),) = journal(database, "raw, resources")
     assert raw == message
-    stored = rows(database, "SELECT body::json ->> 'resourceType', id, version FROM resource")
+    stored = rows(
+        database, "SELECT convert_from(body, 'UTF8')::json ->> 'resourceType', id, version FROM resource"
+    )
     assert sorted(written) == sorted(f"{name}/{id_}/_history/{version}" for name, id_, version in stored)
 
 
