@@ -2,30 +2,36 @@
 
 Every method of `fhir_server.service.Repository` goes through this; the policy itself is another's
 (`hie.core.ports.AccessPolicy`). Filters are search parameters, so that one rule serves searches,
-reads and writes alike.
+reads and writes alike: of many resources as a condition of the statement, of one as a function of its rows
+(`fhir_server.search.ruling`).
 """
 # ruff: noqa: S608 - the text is made of selections, every value is a parameter
 
-import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
+from fhir_server.index.hashing import reference_key
 from fhir_server.ports import ResourceSearch
+from fhir_server.search.ruling import Marks, Ruling
 from fhir_server.search.sql import Sql, all_of, any_of
 from fhir_server.store.identity import TYPE_NUMBER, is_id
-from hie.core.access import Attempt, Filters, Readable, Requester
+from fhir_server.store.marks import look_at, read_marked
+from fhir_server.store.read import read
+from hie.core.access import Attempt, Filters, Readable
 from hie.core.db.database import Transaction
-from hie.core.errors import ForbiddenError, NotFoundError
-from hie.core.ports import AccessPolicy
+from hie.core.errors import DeletedError, ForbiddenError, NotFoundError
+from hie.core.ports import AccessPolicy, StoredResource
+from hie.core.smart_scopes import for_letter
+
+Letter = Literal["r", "s"]
+"""SMART's read (with vread and history of one resource), and search (with histories of many)."""
 
 _READING: Final = frozenset({"read", "history"})
-# That a resource may be read is known for so long: what another process withdraws, this one shows until then.
-_SEEN_SECONDS: Final = 1.0
-_MOST_SEEN: Final = 65_536
-# What decides about other resources, and is to be heeded at once by the process that writes it.
-_DECIDING: Final = frozenset({"Consent", "Patient"})
+# What decides about the records of others; every other change is of the resource itself.
+_DECIDING: Final = frozenset({"Consent"})
+_PATIENT: Final = "Patient"
 
 
 class Access:
@@ -40,16 +46,17 @@ class Access:
         """
         self._policy = policy
         self._search = search
+        self._facts = search.facts
         self._reserved = frozenset(reserved)
-        self._seen: dict[tuple[str, str], dict[Requester | int, tuple[float, object]]] = {}
 
     def readable(self, transaction: Transaction, resource_type: str) -> Readable:
         """Return what the requester may read of `resource_type`."""
         return self._policy.readable(transaction.requester, resource_type)
 
-    def filters(self, transaction: Transaction) -> Filters:
-        """Return what the requester may read, by resource type."""
-        return partial(self._policy.readable, transaction.requester)
+    def filters(self, transaction: Transaction, letter: Letter | None = None) -> Filters:
+        """Return what the requester may read, by resource type; with `letter` only by that interaction."""
+        requester = transaction.requester
+        return partial(self._policy.readable, requester if letter is None else for_letter(requester, letter))
 
     def decide(self, transaction: Transaction, attempt: Attempt) -> None:
         """Raise ForbiddenError unless the requester may do what it attempts."""
@@ -61,54 +68,78 @@ class Access:
             name = f"{attempt.resource_type}/{attempt.resource_id}"
             raise ForbiddenError(f"`{name}` is part of the server and not changed by others")
         if attempt.interaction not in _READING:
-            if attempt.resource_type in _DECIDING:
-                self._seen.clear()
-            else:
-                self._seen.pop((attempt.resource_type or "", attempt.resource_id or ""), None)
+            self._forget(attempt)
         self._policy.decide(
             transaction.requester, replace(attempt, selects=partial(self._selects, transaction))
         )
 
+    def _forget(self, attempt: Attempt) -> None:
+        """Forget the facts that a change may make untrue, so that this process heeds it at once."""
+        if attempt.resource_type in _DECIDING:
+            self._facts.forget()
+        elif attempt.resource_type and attempt.resource_id:
+            self._facts.forget(reference_key(attempt.resource_type, attempt.resource_id))
+
     def _selects(
         self, transaction: Transaction, resource_type: str, resource_id: str, wanted: Readable
     ) -> bool:
-        # By its identity: to compare what policies say costs more than to ask.
-        if not is_id(resource_id) or self._is_seen(resource_type, resource_id, id(wanted)):
-            return is_id(resource_id)
-        found = self._search.selection(
-            transaction, resource_type, [("_id", resource_id)], filters=lambda _: wanted
-        )
-        rows = transaction.connection.execute(f"{found.text} LIMIT 1", found.params)
-        if rows.fetchone() is None:
+        if not is_id(resource_id):
             return False
-        self._note(resource_type, resource_id, id(wanted), wanted)
-        return True
+        if resource_type == _PATIENT:
+            # As a whole by facts, which others have asked for already.
+            ruling = self._ruling(transaction, resource_type, lambda _: wanted, has_rows=False)
+            marks = Marks(reference_key(resource_type, resource_id))
+            return ruling is None or self._shows(transaction, ruling, marks)
+        ruling = self._ruling(transaction, resource_type, lambda _: wanted)
+        if ruling is None:
+            return True
+        found = look_at(transaction.connection, resource_type, resource_id, ruling.tokens, ruling.references)
+        return found is not None and not found.is_deleted and self._shows(transaction, ruling, found.marks)
 
-    def _is_seen(self, resource_type: str, resource_id: str, who: Requester | int) -> bool:
-        found = self._seen.get((resource_type, resource_id), {}).get(who)
-        return found is not None and time.monotonic() < found[0]
+    def _ruling(
+        self, transaction: Transaction, resource_type: str, filters: Filters, *, has_rows: bool = True
+    ) -> Ruling | None:
+        """Return what `filters` say of resources of a type; None where that is everything."""
+        rule = self._search.rule(transaction, resource_type, filters)
+        if rule is None:
+            return None
+        return self._facts.ruling(rule, TYPE_NUMBER[resource_type], has_rows=has_rows)
 
-    def _note(self, resource_type: str, resource_id: str, who: Requester | int, kept: object) -> None:
-        """Remember that `who`, a requester or the identity of `kept`, was let pass."""
-        if len(self._seen) >= _MOST_SEEN:
-            self._seen.clear()
-        until = time.monotonic() + _SEEN_SECONDS
-        self._seen.setdefault((resource_type, resource_id), {})[who] = until, kept
+    def _shows(self, transaction: Transaction, ruling: Ruling, marks: Marks) -> bool:
+        return self._facts.decide(transaction, ruling, marks)
 
-    def readable_ids(self, transaction: Transaction, resource_type: str, ids: Iterable[str]) -> set[str]:
-        """Return those of `ids` whose current version the requester may read; deleted ones never."""
-        wanted = [each for each in ids if is_id(each)]
-        readable = self.readable(transaction, resource_type)
-        if readable.is_nothing or not wanted:
-            return set()
-        found = self._search.selection(
-            transaction, resource_type, [("_id", ",".join(wanted))], filters=self.filters(transaction)
+    def read(self, transaction: Transaction, attempt: Attempt) -> StoredResource:
+        """Return the current version of the resource that `attempt` names, if the requester may read it.
+
+        Raises NotFoundError, also for what may not be read, and DeletedError.
+        """
+        resource_type, resource_id = attempt.resource_type or "", attempt.resource_id or ""
+        ruling = self._ruling(transaction, resource_type, self.filters(transaction, "r"))
+        if ruling is None:
+            return read(transaction.connection, resource_type, resource_id)
+        found = read_marked(
+            transaction.connection, resource_type, resource_id, ruling.tokens, ruling.references
         )
-        rows = transaction.connection.execute(
-            f"SELECT r.id FROM ({found.text}) AS s JOIN resource r ON r.rid = s.rid",
-            found.params,
-        )
-        return {row[0] for row in rows}
+        if found is not None and found.stored is not None:
+            if self._shows(transaction, ruling, found.marks):
+                return found.stored
+        elif found is not None and self.permits(transaction, attempt):
+            raise DeletedError(f"`{resource_type}/{resource_id}` was deleted")
+        raise NotFoundError(f"`{resource_type}/{resource_id}` does not exist")
+
+    def may_read(
+        self, transaction: Transaction, resource_type: str, resource_id: str, letter: Letter | None = "r"
+    ) -> bool:
+        """Say whether the requester may read the current version of a resource; of a deleted one it is no.
+
+        Without `letter`, by whichever interaction.
+        """
+        ruling = self._ruling(transaction, resource_type, self.filters(transaction, letter))
+        tokens, references = ("{}", "{}") if ruling is None else (ruling.tokens, ruling.references)
+        found = look_at(transaction.connection, resource_type, resource_id, tokens, references)
+        if found is None or found.is_deleted:
+            return False
+        return ruling is None or self._shows(transaction, ruling, found.marks)
 
     def predicate(
         self,
@@ -116,6 +147,7 @@ class Access:
         resource_types: Iterable[str],
         alias: str,
         *,
+        letter: Letter | None = None,
         deleted_too: bool = False,
     ) -> Sql:
         """Return whether a row ``alias`` of `resource`, one of `resource_types`, may be read.
@@ -124,16 +156,17 @@ class Access:
         caller asks `permits`.
         """
         if deleted_too:
-            either = self.predicate(transaction, resource_types, alias)
+            either = self.predicate(transaction, resource_types, alias, letter=letter)
             return any_of([either, Sql(f"{alias}.is_deleted")]) if either.text != "true" else either
         hidden: list[int] = []
         parts: list[Sql] = []
+        filters = self.filters(transaction, letter)
         for name in resource_types:
-            readable = self.readable(transaction, name)
+            readable = filters(name)
             if readable.is_nothing:
                 hidden.append(TYPE_NUMBER[name])
             elif not readable.is_everything:
-                found = self._search.selection(transaction, name, (), filters=self.filters(transaction))
+                found = self._search.selection(transaction, name, (), filters=filters)
                 text = f"({alias}.type <> %s OR {alias}.rid IN (SELECT s.rid FROM ({found.text}) AS s))"
                 parts.append(Sql(text, (TYPE_NUMBER[name], *found.params)))
         if hidden:
@@ -152,11 +185,9 @@ class Access:
         search finds, the policy's `decide` says. What may not be read is answered as what never was.
         """
         resource_type, resource_id = attempt.resource_type or "", attempt.resource_id or ""
-        requester = transaction.requester
-        if self._is_seen(resource_type, resource_id, requester):
-            return
-        if self.readable_ids(transaction, resource_type, (resource_id,)):
-            self._note(resource_type, resource_id, requester, None)
+        if self.filters(transaction, "r")(resource_type).is_everything or self.may_read(
+            transaction, resource_type, resource_id
+        ):
             return
         if is_deleted() and self.permits(transaction, attempt):
             return

@@ -189,10 +189,14 @@ class IdIs:
 
 @dataclass(frozen=True, slots=True)
 class IdIn:
-    """The resource's logical id is one of those that `select`, with its `params`, selects."""
+    """The resource's logical id is one of those that `select`, with its `params`, selects.
+
+    Where it is no id of `among`, it is none of these either; `among` is what many conditions have in common.
+    """
 
     select: str
     params: tuple[str | tuple[str, ...], ...]
+    among: "IdIn | None" = None
 
     @property
     def values(self) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from fhir_server.search.compile import Plan, SystemPlan
 from fhir_server.search.cursor import KeyCursor
-from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, match_of
+from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, matches_of
 from fhir_server.search.probe import probe
 from fhir_server.search.query import SortKey
 from fhir_server.search.sql import Sql, all_of
@@ -72,4 +72,4 @@ def read_by_date(
     if len(rows) <= size:
         return None
     shown = rows[:size]
-    return Page(tuple(match_of(row) for row in shown), KeyCursor(shown[-1][0], (shown[-1][WIDTH],)))
+    return Page(matches_of(connection, shown), KeyCursor(shown[-1][0], (shown[-1][WIDTH],)))

@@ -13,7 +13,7 @@ from psycopg import Connection
 from fhir_server.definitions.search_parameters import type_number
 from fhir_server.index.contained import set_apart_numbers
 from fhir_server.search.conditions import AnyOf
-from fhir_server.search.match import COLUMNS, Match, execute, match_of
+from fhir_server.search.match import COLUMNS, Match, execute, matches_of
 from fhir_server.search.probe import probe
 from fhir_server.search.query import Include, Readable
 from fhir_server.search.sql import Sql, any_of
@@ -140,7 +140,7 @@ def _read(
     shown = Sql("true") if readable is None else readable_predicate(include, readable)
     text = (REVERSE if include.is_reverse else FORWARD).format(columns=COLUMNS, readable=shown.text)
     values = (*include_values(include, start, known), *shown.params, limit)
-    return [match_of(row) for row in execute(connection, Sql(text, values))]
+    return list(matches_of(connection, execute(connection, Sql(text, values))))
 
 
 def _types_of(include: Include) -> tuple[str, ...]:

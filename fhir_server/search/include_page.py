@@ -21,7 +21,7 @@ from fhir_server.search.include import (
     readable_predicate,
     with_contained,
 )
-from fhir_server.search.match import COLUMNS, Match, execute, match_of
+from fhir_server.search.match import COLUMNS, Match, execute, matches_of
 from fhir_server.search.query import Include, Readable
 from fhir_server.search.sql import Sql
 
@@ -57,7 +57,7 @@ def read_included_page(
     )
     rows = execute(connection, wanted)
     return IncludedPage(
-        tuple(match_of(row) for row in rows), shown[-1] if len(behind) > reach.limit else None, is_complete
+        matches_of(connection, rows), shown[-1] if len(behind) > reach.limit else None, is_complete
     )
 
 

@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from fhir_server.search.compile import Bounds, Plan, SystemPlan
 from fhir_server.search.cursor import KeyCursor
-from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, match_of
+from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, matches_of
 from fhir_server.search.sort import Key, behind
 from fhir_server.search.sql import Sql, joined
 
@@ -47,4 +47,4 @@ def read_by_keys(
     rows = execute(connection, statement, depends_on_values=plan.depends_on_values)
     shown = rows[:size]
     following = KeyCursor(shown[-1][0], tuple(shown[-1][WIDTH:])) if len(rows) > size and shown else None
-    return Page(tuple(match_of(row) for row in shown), following)
+    return Page(matches_of(connection, shown), following)

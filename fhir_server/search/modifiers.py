@@ -29,7 +29,8 @@ from fhir_server.search.conditions import (
 from fhir_server.search.look_up import Code, LookUp
 from fhir_server.search.syntax import split_list, unescape
 from hie.core.access import Filters
-from hie.core.errors import MalformedSearchError
+from hie.core.errors import ForbiddenError, MalformedSearchError
+from hie.core.masking import Asked, Mask
 
 # `:missing` looks where the values of a type stand.
 _TABLES: Final = {
@@ -52,7 +53,7 @@ class Surroundings:
     """What values are read with: the server's base URL and zone, and the time of the request.
 
     `filters` says what may be read (None: everything); `look_up` what is stored about value sets
-    and hierarchies; `comparison` is that of `_filter`, "" outside it.
+    and hierarchies; `comparison` is that of `_filter`, "" outside it; `mask` what may not be searched by.
     """
 
     base_url: str
@@ -61,6 +62,20 @@ class Surroundings:
     filters: Filters | None = None
     look_up: LookUp | None = None
     comparison: str = ""
+    mask: Mask | None = None
+
+    def check(self, parameter: SearchParameter, modifier: str = "", value: str | None = None) -> None:
+        """Raise ForbiddenError if a search by `parameter`, or its order (no value), tells what is masked."""
+        if self.mask is None:
+            return
+        own, code = parameter.resource_type, parameter.code
+        for each in (parameter, *parameter.component_parameters):
+            asked = Asked(own, each.code, each.type, each.expression, modifier or self.comparison, value)
+            if self.mask.hides(asked):
+                raise ForbiddenError(
+                    f"What `{code}` of {own} reads is masked, so that it cannot be searched by",
+                    expression=f"{own}.{code}",
+                )
 
 
 def negation(modifier: str, value: str) -> tuple[str, str, bool]:

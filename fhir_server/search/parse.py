@@ -34,6 +34,7 @@ from fhir_server.search.values import target_types
 from hie.core.access import Filters, Ids, Parameter, Readable
 from hie.core.errors import MalformedSearchError, UnknownResourceTypeError, UnknownSearchParameterError
 from hie.core.language_errors import UnrelatedTypeError
+from hie.core.masking import Mask
 
 # How far a chain may lead (https://hl7.org/fhir/R4/search.html#chaining sets no limit).
 _DEEPEST: Final = 5
@@ -72,20 +73,22 @@ class Parser:
         filters: Filters | None = None,
         within: Filters | None = None,
         look_up: LookUp | None = None,
+        mask: Mask | None = None,
     ) -> Query:
         """Return the search ``resource_type?parameters``, of all that `filters` let through.
 
         `within` narrows the matches, and nothing else, in the same way: those of a compartment.
-        `look_up` answers what values refer to (value sets, hierarchies). Raises
-        UnknownResourceTypeError, UnknownSearchParameterError (unless `is_lenient`) and
+        `look_up` answers what values refer to (value sets, hierarchies). Raises ForbiddenError for what
+        `mask` hides, UnknownResourceTypeError, UnknownSearchParameterError (unless `is_lenient`) and
         MalformedSearchError.
         """
         if type_number(resource_type) is None:
             raise UnknownResourceTypeError(f"`{resource_type}` is not a resource type of FHIR R4")
-        around = Surroundings(self._base_url, self._zone, now, filters, look_up)
+        around = Surroundings(self._base_url, self._zone, now, filters, look_up, mask=mask)
         result = ResultParameters(
             resource_type,
             self._known,
+            around.check,
             self._references,
             self._indexer.parts_of,
             page_size=self._page_size,
@@ -155,6 +158,7 @@ class Parser:
                     whole=name,
                 )
             parameter = self._known(resource_type, parts.code, name)
+            around.check(parameter, parts.modifier, value)
             return self._plain(parameter, parts.modifier, value, around)
         except MalformedSearchError as error:
             error.expression = error.expression or expression
@@ -163,6 +167,12 @@ class Parser:
             raise MalformedSearchError(
                 f"Search parameter `{name}` of {resource_type}: {error}", expression=expression
             ) from error
+
+    def rule(
+        self, resource_type: str, filters: Filters, now: datetime, look_up: LookUp | None
+    ) -> Condition | None:
+        """Return what `filters` let through of `resource_type`; None for everything."""
+        return self.readable(resource_type, Surroundings(self._base_url, self._zone, now, filters, look_up))
 
     def readable(self, resource_type: str, around: Surroundings) -> Condition | None:
         """Return what makes resources of `resource_type` readable; None for everything.
@@ -201,7 +211,7 @@ class Parser:
         if isinstance(value, str):
             return self.condition(resource_type, name, value, plain)
         if isinstance(value, Ids):
-            return IdIn(value.select, value.params)
+            return _id_in(value)
         if name == "not":
             return Not(self._any(resource_type, value, plain))
         if name == "any":
@@ -349,6 +359,10 @@ class Parser:
         item = self._known("List", "item", "_list")
         condition = self.condition("List", "_id", value.removeprefix("List/"), around)
         return Has(item.number, source, own, self._through("List", condition, around))
+
+
+def _id_in(ids: Ids) -> IdIn:
+    return IdIn(ids.select, ids.params, None if ids.among is None else _id_in(ids.among))
 
 
 def _check_text(name: str, value: str) -> None:

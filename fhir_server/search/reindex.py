@@ -16,13 +16,14 @@ from fhir_server.definitions.search_parameters import type_number
 from fhir_server.index.indexer import Indexer
 from fhir_server.index.rows import IndexRows
 from fhir_server.search.stored_parameters import FRESH_SECONDS, StoredParameters
+from fhir_server.store.bodies import open_rows
 from fhir_server.store.write import Indexed, rewrite_index
 from hie.core.db.database import Transaction
 from hie.core.fhir.json import JsonObject, loads
 
 BATCH: Final = 500
 _BATCH: Final = """
-SELECT rid, seq, body FROM resource
+SELECT type, id, version, body, rid, seq FROM resource
 WHERE rid > %s AND type = ANY(%s::smallint[]) AND NOT is_deleted
 ORDER BY rid LIMIT %s FOR UPDATE
 """
@@ -79,10 +80,14 @@ class Reindexer:
         state: JsonObject = orjson.loads(cursor)
         rows = connection.execute(_BATCH, (state["after"], state["types"], batch)).fetchall()
         if rows:
-            indexed = [Indexed(rid, seq, self._rows_of(loads(body))) for rid, seq, body in rows]
+            bodies = open_rows(connection, [row[:4] for row in rows])
+            indexed = [
+                Indexed(rid, seq, self._rows_of(loads(body or b"{}")))
+                for (*_, rid, seq), body in zip(rows, bodies, strict=True)
+            ]
             rewrite_index(indexed).execute(connection)
         if len(rows) == batch:
-            return Step(orjson.dumps({**state, "after": rows[-1][0]}).decode(), len(rows))
+            return Step(orjson.dumps({**state, "after": rows[-1][4]}).decode(), len(rows))
         self._activate(connection, state["pending"])
         return Step(None, len(rows))
 

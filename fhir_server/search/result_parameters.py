@@ -61,6 +61,8 @@ _INCLUDE_PARTS: Final = (2, 3)
 
 # Looks up a parameter by type and code; raises UnknownSearchParameterError naming the third.
 Known = Callable[[str, str, str], SearchParameter]
+# Raises ForbiddenError for a parameter whose order would tell what is masked.
+Check = Callable[[SearchParameter], None]
 # The reference parameters of a type.
 References = Callable[[str], tuple[SearchParameter, ...]]
 # The parameters in whose rows the values of a parameter stand; none for its own.
@@ -74,6 +76,7 @@ class ResultParameters:
         self,
         resource_type: str,
         known: Known,
+        check: Check,
         references: References,
         parts_of: Parts,
         *,
@@ -85,6 +88,7 @@ class ResultParameters:
         self._parts_of = parts_of
         self._type = resource_type
         self._known = known
+        self._check = check
         self._limit = page_size_limit
         self._count = min(page_size, page_size_limit)
         self._sort: list[SortKey] = []
@@ -187,6 +191,7 @@ class ResultParameters:
         if code in _COLUMNS:
             return SortKey(code, None, (), is_descending)
         parameter = self._known(self._type, code, code)
+        self._check(parameter)
         if parameter.type not in SORTABLE or code == phonetics.CODE:
             raise MalformedSearchError(
                 f"Search parameter `{code}` is of type {parameter.type}, which has no order"

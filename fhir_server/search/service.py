@@ -20,10 +20,13 @@ from fhir_server.search import cursor as cursors
 from fhir_server.search import system
 from fhir_server.search.choice import choose
 from fhir_server.search.compile import Bounds, Plan, SystemPlan
+from fhir_server.search.conditions import Condition
 from fhir_server.search.contained_page import read_any_page
 from fhir_server.search.contained_plan import contained_plan
 from fhir_server.search.cursor import IncludeCursor
 from fhir_server.search.densities import Densities
+from fhir_server.search.easing import eased
+from fhir_server.search.facts import Facts
 from fhir_server.search.include import Reach, read_included
 from fhir_server.search.include_page import MOST_ROWS, read_included_page
 from fhir_server.search.match import Match, Page
@@ -38,6 +41,7 @@ from hie.core.access import Filters
 from hie.core.clock import Clock, SystemClock
 from hie.core.db.database import Transaction
 from hie.core.errors import Issue, TimedOutError, UnavailableError
+from hie.core.masking import Masking, Unmasked
 from hie.core.ports import SearchEntry, SearchPage, StoredResource
 from hie.core.settings import Settings
 
@@ -71,7 +75,8 @@ class Answer:
 class SearchService:
     """Answers searches; safe to share between threads.
 
-    `indexer` is what resources must be written with, `stored_parameters` what keeps its registry.
+    `indexer` is what resources must be written with, `stored_parameters` what keeps its registry, `facts`
+    what is remembered of those that access rules ask for.
     """
 
     def __init__(
@@ -80,11 +85,13 @@ class SearchService:
         *,
         clock: Clock | None = None,
         indexer: Indexer | None = None,
+        masking: Masking | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the settings, the clock that "ap" is relative to, and the indexer that writes use too.
 
-        `monotonic` measures, in seconds, how old is what is known of stored parameters.
+        `masking` says what may not be searched by; `monotonic` measures, in seconds, how old is what is
+        known of stored parameters.
         """
         indexer = indexer or Indexer(settings.base_url, settings.zone, has_full_text=settings.full_text)
         self.indexer = indexer
@@ -97,7 +104,9 @@ class SearchService:
             page_size_limit=settings.page_size_limit,
         )
         self._clock = clock or SystemClock()
+        self._masking = masking or Unmasked()
         self._densities = Densities(monotonic)
+        self.facts = Facts(monotonic)
         self._reach = Reach(settings.include_limit, settings.include_depth)
         self.trail: Callable[[Transaction, Query, Filters | None], Answer] | None = None
         """What answers searches of AuditEvent, where there is an audit trail."""
@@ -137,6 +146,16 @@ class SearchService:
         number = type_number(resource_type) or 0
         chosen = choose(transaction.connection, number, query.conditions, self._densities, is_whole=True)
         return chosen.all(Bounds())
+
+    def rule(self, transaction: Transaction, resource_type: str, filters: Filters) -> Condition | None:
+        """Return what `filters` let through of `resource_type`; None for everything.
+
+        The same object each time, as long as a policy returns the same answer.
+        """
+        self.stored_parameters.refresh(transaction.connection)
+        return self._parser.rule(
+            resource_type, filters, self._clock.now(), StoredLookUp(transaction.connection)
+        )
 
     def answer(
         self,
@@ -252,7 +271,10 @@ class SearchService:
             filters=filters,
             within=within,
             look_up=look_up,
+            mask=self._masking.mask(transaction.requester),
         )
+        if filters is not None:
+            query = eased(transaction, query, self.indexer.registry.of(resource_type), self.facts)
         is_told = filters is not None and filters(resource_type).is_told
         if look_up.behind or is_told:
             return replace(query, behind=look_up.behind, is_told=is_told)

@@ -15,15 +15,16 @@ from fhir_server.index.hashing import hash64, param_id
 from fhir_server.search.code_hierarchy import relatives
 from fhir_server.search.look_up import Code, Unindexed
 from fhir_server.search.value_set import members_of
+from fhir_server.store.bodies import open_rows
 from hie.core.errors import MalformedSearchError
 from hie.core.fhir.json import JsonObject, loads
 
 # The newest of the resources with the canonical URL; the version is compared where one is asked for.
 _BY_URL: Final = """
-SELECT r.body FROM ix_uri x JOIN resource r ON r.rid = x.rid
+SELECT r.type, r.id, r.version, r.body FROM ix_uri x JOIN resource r ON r.rid = x.rid
 WHERE x.param = %s AND x.uri_hash = %s ORDER BY x.seq DESC
 """
-_BY_ID: Final = "SELECT body FROM resource WHERE type = %s AND id = %s AND NOT is_deleted"
+_BY_ID: Final = "SELECT type, id, version, body FROM resource WHERE type = %s AND id = %s AND NOT is_deleted"
 # From a whole to its parts, or from a part to its wholes; UNION ends circles.
 _BELOW: Final = """
 WITH RECURSIVE part (rid, key_hash, id) AS (
@@ -97,8 +98,8 @@ class StoredLookUp:
         if not rows and plain.startswith(f"{resource_type}/"):
             identifier = plain.removeprefix(f"{resource_type}/")
             rows = self._connection.execute(_BY_ID, (type_number(resource_type), identifier)).fetchall()
-        for row in rows:
-            found: JsonObject = loads(row[0])
+        for body in open_rows(self._connection, rows):
+            found: JsonObject = loads(body or b"{}")
             if version in {"", found.get("version")}:
                 return found
         raise MalformedSearchError(f"{resource_type} `{url}` is not stored on this server")

@@ -23,6 +23,7 @@ from fhir_server.definitions.search_parameters import (
     type_number,
 )
 from fhir_server.index.indexer import Indexer
+from fhir_server.store.bodies import open_rows
 from hie.core.fhir.json import JsonObject, loads
 
 # How long a process may take to see what another one has stored.
@@ -41,7 +42,9 @@ WITH RECURSIVE found (type) AS (
     FROM found WHERE found.type IS NOT NULL
 ) SELECT type FROM found WHERE type IS NOT NULL
 """
-_DEFINITIONS: Final = "SELECT body FROM resource WHERE type = %s AND NOT is_deleted ORDER BY seq"
+_DEFINITIONS: Final = (
+    "SELECT type, id, version, body FROM resource WHERE type = %s AND NOT is_deleted ORDER BY seq"
+)
 _ACTIVE: Final = "SELECT resource_type, code, digest FROM active_search_parameter"
 
 # type -> code -> definition, as `SearchParameterRegistry` takes them.
@@ -69,7 +72,8 @@ class StoredParameters:
         state = connection.execute(_STATE, (number,)).fetchone()
         if state == self._state:
             return
-        stored = [loads(row[0]) for row in connection.execute(_DEFINITIONS, (number,))]
+        rows = connection.execute(_DEFINITIONS, (number,)).fetchall()
+        stored = [loads(body or b"{}") for body in open_rows(connection, rows)]
         active = {(row[0], row[1]): row[2] for row in connection.execute(_ACTIVE)}
         self._indexer.replace_registry(registry_of(stored, active))
         self._state = state

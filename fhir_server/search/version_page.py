@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from fhir_server.search.compile import Bounds, Plan, SystemPlan
 from fhir_server.search.cursor import VersionCursor
-from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, match_of
+from fhir_server.search.match import COLUMNS, WIDTH, Page, execute, matches_of
 from fhir_server.search.snapshot import UNDER_WAY, Snapshot, snapshot_of, visible_versions
 from fhir_server.search.sql import Sql, joined
 
@@ -40,7 +40,7 @@ def read_by_version(
     rows.sort(key=_AT, reverse=not is_ascending)
     shown = rows[:size]
     following = VersionCursor(snapshot, shown[-1][WIDTH]) if len(rows) > size and shown else None
-    return Page(tuple(map(match_of, shown)), following)
+    return Page(matches_of(connection, shown), following)
 
 
 def _first(

@@ -43,12 +43,11 @@ class State(NamedTuple):
             return self.versions[-1].content is not None
         return self.row is not None and not self.row.is_deleted
 
-    @property
-    def digest(self) -> bytes:
-        """The digest of the current version, empty when there is none."""
+    def has_content(self, digest: bytes) -> bool:
+        """Say whether the content of the current version has `digest`."""
         if self.versions:
-            return self.versions[-1].digest
-        return self.row.digest if self.row else b""
+            return self.versions[-1].digest == digest
+        return self.row is not None and self.row.has_content(digest)
 
 
 class Overlay:
@@ -126,7 +125,7 @@ class Draft:
 
 def holds(content: JsonObject | None, rows: IndexRows, identifier: Identifier) -> bool:
     """Say whether a resource has `identifier`: by its index rows, confirmed by the text of the system."""
-    return identifier.token in rows.token and identifier.system_json.encode() in dumps(content)
+    return identifier.token in rows.token and identifier.system_json in dumps(content)
 
 
 def _holds(state: State, identifier: Identifier) -> bool:

@@ -22,6 +22,7 @@ class Permission:
         self._transaction = transaction
         self._found = found
         self._hidden: dict[Key, bool] = {}
+        self._contents: dict[int, JsonObject | None] = {}
 
     def decide(self, interaction: str, key: Key, resource: JsonObject | None, draft: Draft) -> None:
         """Raise ForbiddenError unless the requester may do this to the resource `key`.
@@ -31,7 +32,7 @@ class Permission:
         self._access.decide(
             self._transaction,
             Attempt(
-                interaction, TYPE_NAME[key[0]], key[1] or None, resource, lambda: self._stored(key, draft)
+                interaction, TYPE_NAME[key[0]], key[1] or None, resource, lambda: self.stored(key, draft)
             ),
         )
 
@@ -43,22 +44,28 @@ class Permission:
         if hidden is None:
             resource_type, resource_id = TYPE_NAME[key[0]], key[1]
             hidden = not self._access.readable(self._transaction, resource_type).is_everything and not (
-                self._access.readable_ids(self._transaction, resource_type, (resource_id,))
+                self._access.may_read(self._transaction, resource_type, resource_id, letter=None)
             )
             self._hidden[key] = hidden
         return hidden
 
-    def _stored(self, key: Key, draft: Draft) -> JsonObject | None:
+    def stored(self, key: Key, draft: Draft) -> JsonObject | None:
+        """Return the content of the resource `key` before this operation, a deleted one's last."""
         state = draft.state(key)
         for version in reversed(state.versions):
             if version.content is not None:
                 return version.content
         if state.row is None:
             return None
+        if state.row.rid not in self._contents:
+            self._contents[state.row.rid] = self._read(state.row.rid)
+        return self._contents[state.row.rid]
+
+    def _read(self, rid: int) -> JsonObject | None:
         found = self._found
-        if state.row.rid not in found.bodies:
+        if rid not in found.bodies:
             rids = [row.rid for row in found.rows.values() if row.rid not in found.bodies]
             read_bodies(self._transaction.connection, found, rids)
-        body = found.bodies.get(state.row.rid) or last_body(self._transaction.connection, state.row.rid)
+        body = found.bodies.get(rid) or last_body(self._transaction.connection, rid)
         content: JsonObject | None = None if body is None else loads(body)
         return content

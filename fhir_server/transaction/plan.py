@@ -11,7 +11,7 @@ from datetime import datetime
 
 from fhir_server.index.rows import IndexRows
 from fhir_server.ports import ResourceIndexer
-from fhir_server.store.content import content, digest
+from fhir_server.store.content import canonical, content, digest_of
 from fhir_server.store.identity import TYPE_NAME, TYPE_NUMBER, new_id
 from fhir_server.store.lookup import Key
 from fhir_server.store.write import Method
@@ -37,11 +37,14 @@ from hie.core.errors import (
 )
 from hie.core.fhir.json import JsonObject
 from hie.core.fhir.nesting import is_deeper
+from hie.core.labels import Labeller
 from hie.core.ports import Derivation
 
 NO_ROWS = IndexRows()
 _NO_DIGEST = bytes(16)
 _METHODS = {"POST": Method.POST, "PUT": Method.PUT, "PATCH": Method.PATCH}
+# The one way to take a label away; what it leaves is left so.
+_LABEL_REMOVAL = "$meta-delete"
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Outcome:
     version: int
     is_changed: bool
     last_updated: datetime | None = None
-    body: str | None = None
+    body: bytes | None = None
     others: tuple["Outcome", ...] = ()
 
     @property
@@ -75,7 +78,7 @@ class Rules:
     """What holds for every Bundle: how content is checked and indexed, how many one delete may remove.
 
     `max_nesting` is how many levels of objects and arrays a patch may leave behind; `derivations` see what
-    is written.
+    is written, `labeller` which security labels it carries.
     """
 
     check: Check
@@ -83,6 +86,7 @@ class Rules:
     delete_limit: int
     max_nesting: int
     derivations: Sequence[Derivation] = ()
+    labeller: Labeller | None = None
 
 
 class Plan:
@@ -258,16 +262,27 @@ class Plan:
                     f"`{operation.type}/{key[1]}` may not be read, so nothing can be merged with it"
                 )
             resource = merged(self._draft.content(key) or {}, resource, operation.merge)
-        made = content(resource, key[1])
+        made, text = self._labelled(content(resource, key[1]), state, interaction)
         self._permission.decide(interaction, key, made, self._draft)
         self._check_version(state, operation)
-        fingerprint = digest(made)
-        if state.is_present and fingerprint == state.digest:
+        fingerprint = digest_of(text)
+        if state.is_present and state.has_content(fingerprint):
             return Outcome(200, key, state.version, is_changed=False, last_updated=self._stored_time(key))
         rows = self._rules.indexer.index(made)
         version = Version(state.version + 1, _METHODS[operation.method], made, fingerprint, rows)
         self._draft.add(key, version)
         return Outcome(200 if state.is_present else 201, key, version.number, is_changed=True)
+
+    def _labelled(self, made: JsonObject, state: State, interaction: str) -> tuple[JsonObject, bytes]:
+        """Return `made` with its security labels, and its canonical text."""
+        labeller, text = self._rules.labeller, canonical(made)
+        if labeller is None or interaction == _LABEL_REMOVAL:
+            return made, text
+        labelled = labeller.own(made, text)
+        if labeller.is_lasting and state.is_present:
+            stored = self._permission.stored(state.key, self._draft)
+            labelled = labelled if stored is None else labeller.kept(labelled, stored)
+        return (made, text) if labelled is made else (labelled, canonical(labelled))
 
     def _patched(self, operation: Operation, key: Key, patch: Patch) -> JsonObject:
         """Return the valid result of `patch`; it may change neither type nor id."""

@@ -28,8 +28,10 @@ from fhir_server.store.lookup import (
     look_up,
     read_bodies,
 )
+from fhir_server.store.sealing import sealed
 from fhir_server.store.write import Statement, Written, write_versions
 from fhir_server.transaction.group import Group, Wanted
+from fhir_server.transaction.inheritance import Inheriting, inherit
 from fhir_server.transaction.overlay import Draft, Overlay, State
 from fhir_server.transaction.permission import Permission
 from fhir_server.transaction.plan import Outcome, Plan, Rules
@@ -46,7 +48,7 @@ TOPIC = "fhir.changed"
 
 # How often a batch is planned anew because somebody changed a resource between look-up and lock.
 _ATTEMPTS = 5
-# Characters of content in one statement, behind which its connection is not kept.
+# Bytes of content in one statement, behind which its connection is not kept.
 _LARGE = 2_000_000
 
 
@@ -59,6 +61,10 @@ class TransactionProcessor:
         self._search = search
         self._access = access
         self._clock = clock
+        labeller = rules.labeller
+        self._inheriting = (
+            Inheriting(labeller, rules.indexer) if labeller is not None and labeller.is_lasting else None
+        )
 
     def apply(self, transaction: Transaction, groups: Sequence[Group], *, is_alone: bool = False) -> None:
         """Apply `groups` in order; each gets its outcomes or its error.
@@ -103,11 +109,14 @@ class TransactionProcessor:
                 # The groups name more now, perhaps what takes a search: divide them anew.
                 self.apply(transaction, groups, is_alone=is_alone)
                 return
+            if self._inheriting is not None:
+                inherit(transaction.connection, overlay, self._inheriting)
             states = overlay.changed()
             if not states:
                 return
             numbers = _lock(transaction, found, states)
             if numbers is not None:
+                transaction.has_written = True
                 self._write_or_divide(transaction, groups, states, numbers, is_alone=is_alone)
                 return
         for group in groups:
@@ -189,8 +198,10 @@ class TransactionProcessor:
     ) -> None:
         now = to_milliseconds(self._clock.now())
         inserted, updated, superseded, bodies = _render(states, numbers, instant(now))
+        connection = transaction.connection
+        stored = sealed(connection, inserted, updated, superseded)
         statement = write_versions(
-            inserted=inserted, updated=updated, superseded=superseded, last_updated=now
+            inserted=stored[0], updated=stored[1], superseded=stored[2], last_updated=now
         )
         requester = transaction.requester
         events = [event for event in (_event(group, requester) for group in groups) if event]
@@ -198,7 +209,6 @@ class TransactionProcessor:
             text, parameters = insertion(TOPIC, events)
             statement.add(text, *parameters)
         _record(statement, transaction, groups if is_alone else ())
-        connection = transaction.connection
         if sum(len(text) for text in bodies.values() if text is not None) > _LARGE:
             transaction.retire()
         if is_alone:
@@ -290,12 +300,12 @@ def _lock(transaction: Transaction, found: Found, states: Sequence[State]) -> li
 
 def _render(
     states: Sequence[State], numbers: list[int], last_updated: str
-) -> tuple[list[Written], list[Written], list[Written], dict[tuple[Key, int], str | None]]:
+) -> tuple[list[Written], list[Written], list[Written], dict[tuple[Key, int], bytes | None]]:
     """Return versions to insert, to update and to put into the history, and all bodies."""
     inserted: list[Written] = []
     updated: list[Written] = []
     superseded: list[Written] = []
-    bodies: dict[tuple[Key, int], str | None] = {}
+    bodies: dict[tuple[Key, int], bytes | None] = {}
     taken = iter(numbers)
     for state in states:
         rid = state.row.rid if state.row is not None else None

@@ -11,7 +11,9 @@ EXAMPLES: Final = (
     "Examples: hie encryption list · hie encryption rotate · hie encryption drop 20260101-1a2b3c4d"
 )
 
-app: Final = typer.Typer(no_args_is_help=True, help="List, rotate and drop the key-encryption keys.")
+app: Final = typer.Typer(
+    no_args_is_help=True, help="List, rotate and drop the key-encryption keys; encrypt what is stored."
+)
 
 
 @app.command(name="list", epilog="Example: hie encryption list")
@@ -59,6 +61,25 @@ def rewrap() -> None:
 
     with wiring.build(Settings()) as exchange:
         _rewrap(exchange)
+
+
+@app.command(epilog="Example: hie encryption apply")
+def apply() -> None:
+    """Begin the job that encrypts or decrypts what is stored, as HIE_ENCRYPTION and HIE_CRYPTO say.
+
+    The worker does it while everything runs; the operator's page shows how far it is. What is written
+    meanwhile is already so. Have all processes run with the same settings first.
+    """
+    from fhir_server.bulk.resealing import KIND
+    from fhir_server.jobs.service import Jobs
+    from hie import wiring
+    from hie.core.settings import Settings
+
+    settings = Settings()
+    with wiring.build(settings) as exchange, exchange.database.transaction() as transaction:
+        jobs = Jobs(settings.base_url.rstrip("/"), settings.jobs, exchange.clock)
+        accepted = jobs.begin(transaction, kind=KIND, request="hie encryption apply", parameters={})
+    typer.echo(f"begun as the job {accepted.headers['Content-Location'].rpartition('/')[2]}")
 
 
 @app.command(epilog="Example: hie encryption drop 20260101-1a2b3c4d")

@@ -63,7 +63,8 @@ def run(
             )
         if reason is None:
             console.print(f"[green]✓[/] web server, gateway, worker (logs in {logs})")
-            if demo and not supervisor.is_stopping:
+            # the city's hospitals have no certificates
+            if demo and settings.mllp_certificate is None and not supervisor.is_stopping:
                 city.fill(settings, url, console, should_stop=lambda: supervisor.is_stopping)
         if reason is None and not supervisor.is_stopping:
             _welcome(settings, url, console)
@@ -99,14 +100,14 @@ def _empty(folder: Path) -> Path:
 def _welcome(settings: "Settings", url: str, console: "Console") -> None:
     from hie import demo_accounts
 
-    demo_accounts.offer(settings, url, console)
     base_url, host, port, mllp_port = settings.base_url, settings.host, settings.port, settings.mllp_port
     # `make run` starts it out of an environment that the reader's shell does not look into.
     hie = "hie" if shutil.which("hie") else os.path.relpath(sys.argv[0])
+    demo_accounts.offer(settings, url, console, hie=hie)
     typer.echo(
         f"""
   Portal  门户   http://{host}:{port}/
-  FHIR    R4     {base_url}        (try {base_url}/Patient?_count=5)
+  FHIR    R4     {base_url}
   HL7 v2  MLLP   {host}:{mllp_port}
 
   Try first:

@@ -18,13 +18,24 @@ _WITHHELD: Final[LiteralString] = (
     " ORDER BY c.patient, c.consent, c.depth DESC, c.is_denied DESC) AS w WHERE w.is_denied"
 )
 
+# Most patients have said nothing.
+_ANY: Final = Ids("SELECT c.patient FROM consent_rule c")
+
 
 def withheld(parties: tuple[str, ...], purpose: str, resource_type: str, labels: tuple[str, ...] = ()) -> Ids:
     """Return the Patients who withhold `resource_type` from `parties`, who ask for `purpose`, by a Consent.
 
     With `labels`, what carries one of these security labels; without, what carries any or none.
     """
-    return Ids(_WITHHELD, (parties, (purpose,), (resource_type,), labels))
+    return Ids(_WITHHELD, (parties, (purpose,), (resource_type,), labels), _ANY)
+
+
+def naming(transaction: Transaction, actors: Sequence[str]) -> list[str]:
+    """Return the ids of the Consents whose rules name one of `actors`, "CareTeam/1" and the like."""
+    rows = transaction.connection.execute(
+        "SELECT DISTINCT consent FROM consent_rule WHERE parties && %s::text[]", (list(actors),)
+    )
+    return [row[0] for row in rows]
 
 
 def replace_rules(transaction: Transaction, consent: str, patient: str, rules: Sequence[Rule]) -> None:

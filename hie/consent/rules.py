@@ -3,15 +3,17 @@
 https://hl7.org/fhir/R4/consent.html. Nested provisions are exceptions to what contains them, so a rule is
 the conditions of all provisions down to it, and the deepest rule that applies decides. What a condition
 cannot say here (`code`, `data`, `dataPeriod`, classes that are no resource types, labels of no known class)
-makes a denial wider and a permission void: the patient errs on the safe side. Other Consents (research,
+makes a denial wider and a permission void: the patient errs on the safe side. So do actors of a nested
+provision whom those above do not name: a denial means them, a permission nobody. Other Consents (research,
 treatment, advance directives) say nothing about who reads.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+from hie.consent.actors import Member, Resolve, members_of
 from hie.core.fhir.json import Json, JsonObject
 
 SCOPE: Final = ("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy")
@@ -21,6 +23,7 @@ READING: Final = frozenset({"access", "use", "disclose"})
 # What a Consent says where its root provision does not: "The base computable regulation or policy"
 # (https://hl7.org/fhir/R4/consent-definitions.html#Consent.policyRule), codes of v3-ActCode.
 _BASES: Final = {"OPTIN": False, "OPTINR": False, "OPTOUT": True, "OPTOUTE": True}
+_ORGANIZATION: Final = "Organization/"
 _UNSAYABLE: Final = ("code", "data", "dataPeriod")
 
 
@@ -49,11 +52,15 @@ def patient_of(consent: JsonObject, base_url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How Consents are read: the base URL of this server's references, the zone of dates, known labels."""
+    """How Consents are read: the base URL of this server's references, the zone of dates, known labels.
+
+    `resolve` gives the resources that say whom an actor means; without it they are not found.
+    """
 
     base_url: str
     zone: tzinfo
     labels: frozenset[str]
+    resolve: Resolve = field(default=lambda _: None, compare=False)
 
 
 def rules_of(consent: JsonObject, reading: Reading) -> list[Rule]:
@@ -64,7 +71,9 @@ def rules_of(consent: JsonObject, reading: Reading) -> list[Rule]:
     if not isinstance(provision, dict):
         provision = {}
     base = next((_BASES[code] for _, code in _codes(consent.get("policyRule")) if code in _BASES), None)
-    return list(_rules(provision, Rule(0, is_denied=False), reading, base=base))
+    # "When this Consent was issued / created / indexed": before, it says nothing.
+    since = _moment(consent.get("dateTime"), reading.zone)
+    return list(_rules(provision, Rule(0, is_denied=False, since=since), reading, base=base))
 
 
 def _rules(
@@ -72,27 +81,66 @@ def _rules(
 ) -> Iterator[Rule]:
     kind = provision.get("type")
     is_denied = kind == "deny" if kind in ("deny", "permit") else base
-    own = _narrowed(above, provision, reading)
-    if is_denied is not None and own is not None and (is_denied or not _is_unsayable(provision, reading)):
-        yield replace(own, is_denied=is_denied)
+    members = _members(provision, reading)
+    own = _narrowed(above, provision, members, reading)
     if own is None:
         return
+    if is_denied:
+        yield replace(own, is_denied=True)
+    elif is_denied is not None and not _is_unsayable(provision, reading):
+        yield from _permissions(above, own, members)
     below = replace(own, depth=own.depth + 1)
     for each in provision.get("provision", ()):
         if isinstance(each, dict):
             yield from _rules(each, below, reading)
 
 
-def _narrowed(above: Rule, provision: JsonObject, reading: Reading) -> Rule | None:
+def _permissions(above: Rule, own: Rule, members: list[Member] | None) -> Iterator[Rule]:
+    """Yield `own` for those whom a permission means: a rule for each time that some have in common."""
+    if members is None:
+        yield own
+        return
+    spans: dict[tuple[datetime | None, datetime | None], set[str]] = {}
+    for each in members:
+        if each.is_certain and (above.parties is None or _is_within(each.party, above.parties)):
+            spans.setdefault((each.since, each.until), set()).add(each.party)
+    for (since, until), parties in spans.items():
+        yield replace(
+            own,
+            is_denied=False,
+            parties=frozenset(parties),
+            since=_latest(own.since, since),
+            until=_earliest(own.until, until),
+        )
+
+
+def _members(provision: JsonObject, reading: Reading) -> list[Member] | None:
+    """Return whom the actors of `provision` mean, None where it has none."""
+    if not provision.get("actor"):
+        return None
+
+    def span(period: Json) -> tuple[datetime | None, datetime | None]:
+        given = period if isinstance(period, Mapping) else {}
+        return (
+            _moment(given.get("start"), reading.zone),
+            _moment(given.get("end"), reading.zone, is_end=True),
+        )
+
+    return [
+        member
+        for each in provision["actor"]
+        if (named := _reference(each.get("reference"), reading.base_url))
+        for member in members_of(named, reading.resolve, span)
+    ]
+
+
+def _narrowed(
+    above: Rule, provision: JsonObject, members: list[Member] | None, reading: Reading
+) -> Rule | None:
     """Return `above` under the conditions of `provision` too; None where both never hold."""
     actions = {code for each in provision.get("action", ()) for _, code in _codes(each)}
     if actions and not actions & READING:
         return None
-    parties = {
-        named
-        for each in provision.get("actor", ())
-        if (named := _reference(each.get("reference"), reading.base_url))
-    }
     period = provision.get("period") or {}
     classes = {each.get("code", "") for each in provision.get("class", ()) if _is_type(each)}
     labels = _of(provision, "securityLabel")
@@ -100,7 +148,7 @@ def _narrowed(above: Rule, provision: JsonObject, reading: Reading) -> Rule | No
         labels = None
     found = replace(
         above,
-        parties=_both(above.parties, parties if provision.get("actor") else None),
+        parties=above.parties if members is None else _denied(above.parties, members),
         purposes=_both(above.purposes, _of(provision, "purpose")),
         classes=_both(above.classes, classes or None),
         labels=_both(above.labels, labels),
@@ -111,6 +159,24 @@ def _narrowed(above: Rule, provision: JsonObject, reading: Reading) -> Rule | No
         each is not None and not each for each in (found.purposes, found.classes, found.labels)
     ) or (found.parties is not None and not found.parties)
     return None if is_void else found
+
+
+def _denied(above: frozenset[str] | None, members: list[Member]) -> frozenset[str]:
+    """Return whom a denial means under a provision about `above`, also who may work there."""
+    parties = frozenset(each.party for each in members)
+    if above is None:
+        return parties
+    has_organization = any(each.startswith(_ORGANIZATION) for each in above)
+    return frozenset(
+        each
+        for each in parties
+        if _is_within(each, above) or each.startswith(_ORGANIZATION) != has_organization
+    )
+
+
+def _is_within(party: str, above: frozenset[str]) -> bool:
+    """Return whether `party`, or the place where it works, is one of `above`."""
+    return party in above or not above.isdisjoint(party.split("@"))
 
 
 def _is_unsayable(provision: JsonObject, reading: Reading) -> bool:

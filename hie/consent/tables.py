@@ -30,4 +30,5 @@ consent_rule: Final = Table(
     Column("until", DateTime(timezone=True)),
     Index("consent_rule_patient", "patient", "consent"),
     Index("consent_rule_consent", "consent"),
+    Index("consent_rule_parties", "parties", postgresql_using="gin"),
 )

@@ -87,11 +87,13 @@ ANONYMOUS: Final = Requester("anonymous", "")
 class Ids:
     """Ids of resources of one type that a table beside the repository holds.
 
-    `select` is a SELECT of one column of text, with ``%s`` for each of `params`.
+    `select` is a SELECT of one column of text, with ``%s`` for each of `params`. `among` are ids of which
+    these are some: who is none of them need not be looked for here, and many ask for the same.
     """
 
     select: LiteralString
     params: tuple[str | tuple[str, ...], ...] = ()
+    among: "Ids | None" = None
 
 
 Parameter = tuple[str, "str | Readable | Ids"]

@@ -12,6 +12,7 @@ from hie.core.access import EVERYTHING, Attempt, Readable, Requester
 from hie.core.clock import Clock
 from hie.core.errors import ForbiddenError
 from hie.core.fhir.json import Json, JsonObject
+from hie.core.smart_scopes import for_letter
 from hie.policy import rules
 from hie.policy.policy import Policy
 from hie.policy.queries import opened
@@ -71,6 +72,8 @@ class RuledPolicy:
         ):
             raise ForbiddenError(f"The requester may not call `{attempt.interaction}`")
         letter = _LETTERS.get(attempt.interaction)
+        if letter == "r":  # SMART's, without its s
+            requester = for_letter(requester, letter)
         if letter is None:
             if not attempt.interaction.startswith("$"):
                 raise ForbiddenError(f"No rule knows `{attempt.interaction}`")

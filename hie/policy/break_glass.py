@@ -5,6 +5,7 @@ opened ends by itself. In the same transaction stand the entry of the audit trai
 patient, and an event of the outbox for the security officer; none can be lost without the others.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,7 +16,7 @@ from hie.core.access import SYSTEM, Attempt, Requester, Role
 from hie.core.audit.record import Record
 from hie.core.clock import Clock
 from hie.core.db.database import Transaction
-from hie.core.errors import ForbiddenError, RequestError
+from hie.core.errors import ForbiddenError, NotFoundError, RequestError
 from hie.core.fhir.json import JsonObject
 from hie.core.outbox import append
 from hie.core.ports import AccessPolicy, ResourceStore
@@ -41,6 +42,11 @@ class EmergencyAccess:
         self._clock = clock
         self._lasting = lasting
 
+    @property
+    def minutes(self) -> int:
+        """How many minutes a record stays open."""
+        return round(self._lasting.total_seconds() / 60)
+
     def open(self, transaction: Transaction, patient: str, *, reason_code: str, reason: str) -> None:
         """Open the record of the Patient with the id `patient` to the requester of `transaction`.
 
@@ -61,9 +67,10 @@ class EmergencyAccess:
         with _as_system(transaction):
             self._store.read(transaction, "Patient", patient)
             self._tell(transaction, requester, patient, reason_code)
+        identity = uuid4()
         open_record(
             transaction,
-            uuid4(),
+            identity,
             requester.id,
             patient,
             reason_code=reason_code,
@@ -88,6 +95,7 @@ class EmergencyAccess:
             TOPIC,
             [
                 {
+                    "id": str(identity),
                     "account": requester.id,
                     "patient": patient,
                     "reason": reason_code,
@@ -95,6 +103,27 @@ class EmergencyAccess:
                 }
             ],
         )
+
+    def find(self, transaction: Transaction, number: str) -> str:
+        """Return the id of the one Patient with an identifier or id `number`.
+
+        Raises ForbiddenError for who may open no record, NotFoundError for no Patient or several.
+        """
+        requester = transaction.requester
+        self._policy.decide(requester, Attempt("$break-glass", "Patient"))
+        wanted = re.sub(r"([\\,|$])", r"\\\1", number.strip())
+        with _as_system(transaction):
+            found = {
+                entry.resource.id
+                for parameter in ("identifier", "_id")
+                if wanted
+                for entry in self._store.search(
+                    transaction, "Patient", [(parameter, wanted), ("_count", "2")]
+                ).entries
+            }
+        if len(found) != 1:
+            raise NotFoundError("No one Patient has this number")
+        return found.pop()
 
     def _tell(self, transaction: Transaction, requester: Requester, patient: str, reason_code: str) -> None:
         """Write the Communication that tells the patient; what was opened stands in it, not why in words."""

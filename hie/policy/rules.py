@@ -225,7 +225,10 @@ def _parties(requester: Requester) -> tuple[str, ...]:
         ("Organization", requester.organization),
         ("Practitioner", requester.practitioner),
     )
-    return tuple(f"{kind}/{found}" for kind, found in named if found)
+    parties = tuple(f"{kind}/{found}" for kind, found in named if found)
+    # As a PractitionerRole names it: the Practitioner where it works (hie/consent/actors.py).
+    roles = tuple(f"{parties[-1]}@{each}" for each in parties[:-1]) if requester.practitioner else ()
+    return parties + roles
 
 
 def _standing(  # noqa: PLR0911 - a case a standing

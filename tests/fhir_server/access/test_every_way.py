@@ -244,7 +244,9 @@ def stored(shared_url: str) -> Iterator[psycopg.Connection]:
 def versions(connection: psycopg.Connection, text: str = "") -> object:
     """Return how many versions there are of resources with `text`, and the last one's number."""
     return connection.execute(
-        "SELECT count(*), sum(version), max(seq) FROM resource WHERE strpos(body, %s) > 0", (text,)
+        "SELECT count(*), sum(version), max(seq) FROM resource"
+        " WHERE position(convert_to(%s, 'UTF8') IN body) > 0",
+        (text,),
     ).fetchone()
 
 

@@ -59,7 +59,7 @@ def put(connection: Connection[tuple[Any, ...]], indexer: Indexer, resources: Se
             at = EPOCH + timedelta(seconds=seq)
             meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": at.isoformat()}
             kind = R4_RESOURCE_TYPES.index(resource["resourceType"]) + 1
-            body = dumps({**resource, "meta": meta}).decode()
+            body = dumps({**resource, "meta": meta})
             copy.write_row((rid, kind, resource["id"], key, version, seq, 2, False, at, b"", body))
             found = indexer.index(resource)
             for name, table in rows.items():

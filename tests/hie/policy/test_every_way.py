@@ -54,7 +54,9 @@ def stored(looking_url: str) -> Iterator[psycopg.Connection]:
 def versions(connection: psycopg.Connection) -> object:
     """Return how many versions there are of the other patient's resources, and the last one's number."""
     return connection.execute(
-        "SELECT count(*), sum(version), max(seq) FROM resource WHERE strpos(body, %s) > 0", (CANARY,)
+        "SELECT count(*), sum(version), max(seq) FROM resource"
+        " WHERE position(convert_to(%s, 'UTF8') IN body) > 0",
+        (CANARY,),
     ).fetchone()
 
 

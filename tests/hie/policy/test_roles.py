@@ -13,6 +13,7 @@ from tests.hie.policy.city import (
     CLINICIAN,
     COLLEAGUE,
     DESK,
+    HIV,
     HOSPITAL,
     OPERATOR,
     PHARMACIST,
@@ -124,7 +125,8 @@ def test_a_record_cannot_be_moved_to_another_patient(acting: As) -> None:
 def test_a_label_of_a_sensitive_class_is_not_taken_away_by_who_writes(acting: As) -> None:
     client = acting(CLINICIAN)
     plain = observation("x", id="o-hiv")
-    assert client.put("/fhir/Observation/o-hiv", dumps(plain)).status_code == 403
+    answer = client.put("/fhir/Observation/o-hiv", dumps(plain))
+    assert (answer.status_code, answer.json()["meta"]["security"]) == (200, [HIV])
     assert ids(acting(COLLEAGUE), "Observation") == {"o-x", "o-both"}
 
 
@@ -136,6 +138,14 @@ def test_scopes_narrow_what_the_role_may(looking: As) -> None:
     assert ids(scoped("patient/Observation.rs"), "Observation") == {"o-x", "o-both", "o-hiv"}
     assert ids(scoped("user/Condition.rs"), "Observation") == set()
     assert ids(scoped("user/*.read"), "Condition") == {"c-x"}
+    # r reads, s searches (SMART App Launch 2, "Scopes for requesting FHIR Resources").
+    reading, searching = scoped("user/Observation.r"), scoped("user/Observation.s")
+    assert (ids(reading, "Observation"), ids(searching, "Observation")) == (set(), {"o-x", "o-both", "o-hiv"})
+    for path in ("Observation/o-x", "Observation/o-x/_history", "Observation/o-x/_history/1"):
+        statuses = [client.get(f"/fhir/{path}").status_code for client in (reading, searching)]
+        assert statuses == [200, 404], path
+    of_type = [client.get("/fhir/Observation/_history").json() for client in (reading, searching)]
+    assert ["entry" in each for each in of_type] == [False, True]
     # A person's token cannot act as a system.
     assert ids(scoped("system/*.cruds"), "Observation") == set()
     written = scoped("user/*.rs").post("/fhir/Observation", dumps(observation("x")))

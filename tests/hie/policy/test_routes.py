@@ -11,12 +11,22 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from hie import app, wiring
-from hie.core.access import Requester
+from hie.core.access import ANONYMOUS, Requester, Role
 from hie.core.settings import Settings
 from tests.fhir_server.access.city import CANARY
-from tests.hie.policy.city import ANALYST, CITIZEN, CLINICIAN, OPERATOR, STRANGER
+from tests.hie.policy.city import (
+    ADMINISTRATOR,
+    ANALYST,
+    CITIZEN,
+    CLINICIAN,
+    HOSPITAL,
+    OPERATOR,
+    STRANGER,
+    person,
+)
 from tests.hie.policy.conftest import As
 
+OFFICER: Final = person(Role.SECURITY_OFFICER, id="a-9")
 # Nobody need be known: how to become known, and the server's own state.
 EVERYBODY: Final = {
     "/.well-known/oauth-authorization-server",
@@ -33,6 +43,9 @@ EVERYBODY: Final = {
     "/sign-in",
     "/sign-in/code",
     "/sign-in/link",
+    "/sign-in/with/number",
+    "/sign-in/with/{name}",
+    "/sign-in/with/{name}/callback",
     "/sign-out",
     "/static/{name}",
 }
@@ -40,12 +53,31 @@ EVERYBODY: Final = {
 BY_POLICY: Final = {
     "/",
     "/account",
+    "/account/outside/unlink",
+    "/account/outside/{name}",
     "/account/password",
     "/account/revoke",
     "/account/second-factor",
     "/account/second-factor/confirm",
+    "/api/rights/receipts",
+    "/api/rights/receipts/{identity}",
+    "/api/rights/receipts/{identity}/verification",
+    "/api/rights/requests",
+    "/api/rights/requests/{identity}",
+    "/api/rights/requests/{identity}/copy/{name}",
+    "/api/rights/requests/{identity}/steps",
     "/my/accesses",
     "/my/accesses/complaints",
+    "/my/consents",
+    "/my/consents/{identity}/withdraw",
+    "/my/notices",
+    "/my/rights",
+    "/my/rights/correction",
+    "/my/rights/receipts/{identity}",
+    "/my/rights/receipts/{identity}/file",
+    "/my/rights/requests",
+    "/my/rights/requests/{identity}/copy/{name}",
+    "/my/rights/requests/{identity}/steps",
     "/oauth/userinfo",
     "/patients",
     "/patients/{patient_id}",
@@ -53,7 +85,7 @@ BY_POLICY: Final = {
     "/role",
 }
 # Figures and descriptions without persons.
-WITHOUT_PERSONS: Final = {"/api/openapi.json", "/metrics", "/warning", "/gateway"}
+WITHOUT_PERSONS: Final = {"/api/openapi.json", "/api/rights/grounds", "/metrics", "/privacy"}
 # For roles that the page or the policy asks for.
 BY_ROLE: Final = {
     "/administration",
@@ -61,15 +93,39 @@ BY_ROLE: Final = {
     "/administration/accounts/{account_id}",
     "/administration/clients",
     "/administration/clients/{client_id}",
+    "/card-desk",
+    "/card-desk/find",
+    "/card-desk/link",
+    "/api/rights/processing",
+    "/api/rights/processing/export",
+    "/api/rights/processing/{identity}",
+    "/api/rights/processing/{identity}/retirement",
     "/audit",
     "/complaints",
     "/complaints/{number}",
+    "/emergencies",
+    "/emergencies/{identity}",
+    "/emergency",
+    "/emergency/{identity}/end",
+    "/gateway",
     "/jobs",
     "/jobs/{identity}",
     "/jobs/{identity}/cancel",
+    "/projects",
+    "/projects/{project}",
+    "/projects/{project}/exports/{job}/{name}",
+    "/projects/{project}/{step}",
+    "/processing",
+    "/processing/export",
+    "/processing/{identity}",
+    "/processing/{identity}/retirement",
+    "/rights",
+    "/rights/{identity}",
+    "/rights/{identity}/steps",
     "/subscriptions",
     "/subscriptions/{identity}",
     "/subscriptions/{identity}/redrive",
+    "/warning",
 }
 DECLARED: Final = EVERYBODY | BY_POLICY | WITHOUT_PERSONS | BY_ROLE
 # A route of the FHIR API, whose ways are tried elsewhere; its sockets are bound by a token of a request.
@@ -116,9 +172,21 @@ def test_no_page_shows_another_record(looking: As, who: Requester) -> None:
 
 @pytest.mark.parametrize(
     ("path", "permitted"),
-    [("/jobs", OPERATOR), ("/subscriptions", OPERATOR)],
+    [
+        ("/jobs", OPERATOR),
+        ("/subscriptions", OPERATOR),
+        ("/gateway", OPERATOR),
+        ("/warning", ANALYST),
+        ("/emergency", CLINICIAN),
+        ("/emergencies", OFFICER),
+        ("/complaints", OFFICER),
+        ("/audit", OFFICER),
+        ("/my/consents", CITIZEN),
+        ("/my/notices", CITIZEN),
+        ("/my/accesses", CITIZEN),
+    ],
 )
 def test_pages_of_a_role_refuse_others(looking: As, path: str, permitted: Requester) -> None:
-    for who in (CITIZEN, CLINICIAN, ANALYST):
-        assert looking(who).get(path).status_code == 403, who
-    assert looking(permitted).get(path).status_code == 200
+    for who in (CITIZEN, CLINICIAN, OPERATOR, ANALYST, ADMINISTRATOR, OFFICER, HOSPITAL, ANONYMOUS):
+        answer = looking(who).get(path)
+        assert answer.status_code == (200 if who is permitted else 403), (who, answer.text)

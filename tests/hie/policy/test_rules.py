@@ -39,7 +39,7 @@ def test_the_policy_names_types_and_search_parameters_of_r4() -> None:
 def test_every_type_of_the_patient_compartment_is_about_its_patient_or_out_of_reach() -> None:
     members = load_compartments()["Patient"].members
     # Of whom they are: of several patients at once, of none, or of the trail of the server.
-    others = {"AuditEvent", "Basic", "Group", "Patient", "Schedule"}
+    others = {"AuditEvent", "Group", "Patient", "Schedule"}
     assert set(members) - set(POLICY.subjects) == others
     for kind in others - {"Patient", "Schedule", "AuditEvent"}:
         for role in Role:
