@@ -19,9 +19,10 @@ from fhir_server.bulk.line import needs_resolution, read_line
 from fhir_server.index.hashing import reference_key
 from fhir_server.ports import ResourceIndexer
 from fhir_server.service import Repository
-from fhir_server.store.content import body, content, digest, instant, to_milliseconds
+from fhir_server.store.content import body, canonical, content, digest_of, instant, to_milliseconds
 from fhir_server.store.identity import TYPE_NAME, check_id, new_id, type_number
 from fhir_server.store.lookup import Found, Key, lock_keys, lock_rows_and_take_numbers, look_up
+from fhir_server.store.sealing import sealed
 from fhir_server.store.settled import announce
 from fhir_server.store.write import Method, Written, write_versions
 from fhir_server.transaction.entry import Operation
@@ -153,7 +154,12 @@ class BatchImporter:
             failures.append(_failure(number, error))
             return None
         made = content(resource, identity)
-        return _Line(number, operation, (kind, identity), made, digest(made))
+        text = canonical(made)
+        labeller = self._repository.labeller
+        labelled = made if labeller is None else labeller.own(made, text)
+        if labelled is not made:
+            made, text = labelled, canonical(labelled)
+        return _Line(number, operation, (kind, identity), made, digest_of(text))
 
     def _store(
         self, lines: Sequence[_Line], failures: list[Failure], requester: Requester, part: Part | None
@@ -187,7 +193,7 @@ class BatchImporter:
         new: dict[Key, _Line] = {}
         for line in lines:
             row = found.rows.get(line.key)
-            if line.key in new or (row is not None and (row.is_deleted or row.digest != line.digest)):
+            if line.key in new or (row is not None and (row.is_deleted or not row.has_content(line.digest))):
                 left.append(line)
             elif self._is_permitted(transaction, line, result):
                 if row is not None:
@@ -212,7 +218,7 @@ class BatchImporter:
         announce(transaction.connection)
         now = to_milliseconds(self._clock.now())
         moment = instant(now)
-        plain: list[tuple[_Line, str]] = []
+        plain: list[tuple[_Line, bytes]] = []
         left: list[_Line] = []
         for line in lines:
             text = body(line.content, 1, moment)
@@ -225,7 +231,9 @@ class BatchImporter:
         connection = transaction.connection
         _, numbers = lock_rows_and_take_numbers(transaction, (), len(plain))
         written = [self._version(line, text, seq) for (line, text), seq in zip(plain, numbers, strict=True)]
-        statement = write_versions(inserted=written, updated=(), superseded=(), last_updated=now)
+        statement = write_versions(
+            inserted=sealed(connection, written)[0], updated=(), superseded=(), last_updated=now
+        )
         try:
             with connection.transaction():
                 statement.execute(connection)
@@ -240,7 +248,7 @@ class BatchImporter:
         result.created += len(plain)
         return left
 
-    def _version(self, line: _Line, text: str, seq: int) -> Written:
+    def _version(self, line: _Line, text: bytes, seq: int) -> Written:
         method = Method.POST if line.operation.method == "POST" else Method.PUT
         rows = self._indexer.index(line.content)
         return Written(seq, line.key, 1, seq, method, line.digest, text, rows)

@@ -16,6 +16,7 @@ from fhir_server.compartments.definitions import load_compartments
 from fhir_server.index.hashing import reference_key
 from fhir_server.ports import ResourceIndexer
 from fhir_server.service import Repository
+from fhir_server.store.bodies import open_rows
 from fhir_server.store.identity import TYPE_NAME, TYPE_NUMBER
 from hie.core.db.database import Transaction
 from hie.core.fhir.json import dumps, loads
@@ -25,13 +26,14 @@ _ENTRIES: Final = 100
 _FETCHED: Final = 1_000
 
 _DELETED: Final = """
-SELECT r.type, r.id, {content} FROM resource r
+SELECT r.type, r.id, {content} FROM resource r {last}
 WHERE r.type = ANY(%s::smallint[]) AND r.is_deleted AND r.last_updated > %s AND {readable}
 """
-_LAST_CONTENT: Final = (
-    "(SELECT h.body FROM resource_history h WHERE h.rid = r.rid AND h.body IS NOT NULL"
-    " ORDER BY h.version DESC LIMIT 1)"
+_LAST: Final = (
+    "LEFT JOIN LATERAL (SELECT h.version, h.body FROM resource_history h"
+    " WHERE h.rid = r.rid AND h.body IS NOT NULL ORDER BY h.version DESC LIMIT 1) AS l ON true"
 )
+_Deleted = tuple[int, str, bytes | None]
 
 
 def write_deleted(
@@ -40,13 +42,18 @@ def write_deleted(
     """Write the Bundles of what was deleted since ``scope.kick_off.since`` to `path`; return their number."""
     names = scope.types
     readable = repository.readable_rows(transaction, names, "r")
-    text = _DELETED.format(content="NULL" if scope.is_system else _LAST_CONTENT, readable=readable.text)
+    text = _DELETED.format(
+        content="0, NULL::bytea" if scope.is_system else "l.version, l.body",
+        last="" if scope.is_system else _LAST,
+        readable=readable.text,
+    )
     params = ([TYPE_NUMBER[name] for name in names], scope.kick_off.since, *readable.params)
     lines = 0
     with transaction.connection.cursor(name="deleted") as rows, path.open("wb") as file:
         rows.itersize = _FETCHED
         rows.execute(text, params)
-        urls = (f"{TYPE_NAME[kind]}/{identity}" for kind, identity, _ in _belonging(indexer, scope, rows))
+        opened = _opened(transaction, rows)
+        urls = (f"{TYPE_NAME[kind]}/{identity}" for kind, identity, _ in _belonging(indexer, scope, opened))
         while chunk := list(islice(urls, _ENTRIES)):
             file.write(_bundle(chunk) + b"\n")
             lines += 1
@@ -60,9 +67,13 @@ def _bundle(urls: Sequence[str]) -> bytes:
     return dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
-def _belonging(
-    indexer: ResourceIndexer, scope: Scope, rows: Iterator[tuple[Any, ...]]
-) -> Iterator[tuple[Any, ...]]:
+def _opened(transaction: Transaction, rows: Iterator[tuple[Any, ...]]) -> Iterator[_Deleted]:
+    while piece := list(islice(rows, _FETCHED)):
+        bodies = open_rows(transaction.connection, piece)
+        yield from ((kind, identity, body) for (kind, identity, *_), body in zip(piece, bodies, strict=True))
+
+
+def _belonging(indexer: ResourceIndexer, scope: Scope, rows: Iterator[_Deleted]) -> Iterator[_Deleted]:
     """Return those of `rows` (type, id, last content) that belonged to the patients of `scope`."""
     if scope.is_system:
         yield from rows

@@ -7,6 +7,7 @@ long it takes and however often its worker dies.
 """
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +28,7 @@ from hie.core.clock import Clock
 from hie.core.db.database import Transaction
 from hie.core.errors import outcome
 from hie.core.fhir.json import JsonObject, dumps
+from hie.core.masking import Masking, Unmasked
 
 KIND: Final = "export"
 
@@ -48,11 +50,12 @@ class Export:
         clock: Clock,
         *,
         base_url: str,
+        masking: Masking | None = None,
         file_resources: int = _FILE_RESOURCES,
         file_bytes: int = _FILE_BYTES,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
-        """Take what reads and what indexes resources; a file has at most so many resources and bytes.
+        """Take what reads, indexes and masks resources; a file has at most so many resources and bytes.
 
         Transactions that were under way at the beginning are waited for as long as `patience_seconds`.
         """
@@ -60,6 +63,7 @@ class Export:
         self._indexer = indexer
         self._clock = clock
         self._base_url = base_url
+        self._masking = masking or Unmasked()
         self._file_resources = file_resources
         self._file_bytes = file_bytes
         self._patience = patience_seconds
@@ -145,22 +149,17 @@ class Export:
         """Write the next file of a type."""
         name, begin = entry["type"], entry["done"]
         rids, seqs = read_pairs(work.folder / f"{name}.versions", begin, self._file_resources)
-        elements = kick_off.elements_of(name)
-
-        def part(body: bytes) -> bytes:
-            return subset(body, name, Query(name, elements=elements))
-
         stem = f"{name}.{begin // self._file_resources + 1}"
         with (
             NdjsonFiles(work.folder, stem, limit_bytes=self._file_bytes) as files,
-            work.transaction() as transaction,
+            work.transaction(is_snapshot=True) as transaction,
         ):
             copy_bodies(
                 transaction.connection,
                 rids,
                 seqs,
                 files,
-                change=part if elements else None,
+                change=self._change(work, transaction, kick_off, name),
                 check=work.check,
             )
         written = {
@@ -170,6 +169,25 @@ class Export:
         }
         made = {**cursor, "types": [written if each is entry else each for each in cursor["types"]]}
         return Step(made, _progress(made))
+
+    def _change(
+        self, work: Work, transaction: Transaction, kick_off: KickOff, name: str
+    ) -> Callable[[bytes], bytes | None] | None:
+        """Return what is made of each body of a type, None where it is exported as it is stored.
+
+        Bodies of which it makes None are left out.
+        """
+        work.check()
+        elements = kick_off.elements_of(name)
+        mask = self._masking.mask(transaction.requester)
+        if mask is None and not elements:
+            return None
+
+        def part(body: bytes) -> bytes:
+            text = subset(body, name, Query(name, elements=elements)) if elements else body
+            return text if mask is None else mask.shown(name, text)
+
+        return part
 
     def _finish(self, work: Work, kick_off: KickOff, cursor: JsonObject) -> Step:
         """Write the messages and make the manifest."""

@@ -28,9 +28,9 @@ def read_line(text: bytes, max_nesting: int) -> JsonObject:
     return value
 
 
-def needs_resolution(body: str) -> bool:
+def needs_resolution(body: bytes) -> bool:
     """Say whether the resource of the compact JSON `body` has references that must be resolved first."""
-    return _TO_RESOLVE.search(body.encode()) is not None
+    return _TO_RESOLVE.search(body) is not None
 
 
 def _read(text: bytes, max_nesting: int) -> Json:

@@ -1,35 +1,43 @@
 """NDJSON files of stored bodies: COPY streamed to files of limited size.
 
-http://ndjson.org. A body is compact JSON, so that it has no line break and, in the text format of COPY
-(https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2), nothing but its backslashes
-is escaped: a block of rows is a block of NDJSON once they are single again.
+http://ndjson.org. A body is compact JSON, so that it has no line break. Rows come in the binary format
+of COPY (https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4), in which a body needs no
+escapes; where bodies may be sealed by a cursor, since keys are read between its rows.
 """
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from psycopg import Connection, sql
 
-Row = bytes | bytearray | memoryview
+from fhir_server.store.bodies import may_be_sealed, open_rows
 
 # What a step holds in memory beside the largest body.
 _BLOCK_BYTES: Final = 1 << 20
 
-# The version as it was selected, wherever it stands by now.
-_BODIES: Final = """
-COPY (
-    WITH wanted AS MATERIALIZED (SELECT * FROM unnest({rids}::bigint[], {seqs}::bigint[]) AS w (rid, seq))
-    SELECT r.body FROM wanted w JOIN resource r ON r.rid = w.rid AND r.seq = w.seq
-    WHERE r.body IS NOT NULL
-    UNION ALL
-    SELECT h.body FROM wanted w JOIN resource_history h ON h.rid = w.rid AND h.seq = w.seq
-    WHERE h.body IS NOT NULL
-) TO STDOUT
+_FETCHED: Final = 200
+
+# The versions as they were selected, wherever they stand by now.
+_WANTED: Final = """
+WITH wanted AS MATERIALIZED (SELECT * FROM unnest({rids}::bigint[], {seqs}::bigint[]) AS w (rid, seq))
+SELECT r.type, r.id, r.version, r.body FROM wanted w JOIN resource r ON r.rid = w.rid AND r.seq = w.seq
+WHERE r.body IS NOT NULL
+UNION ALL
+SELECT r.type, r.id, h.version, h.body
+FROM wanted w JOIN resource_history h ON h.rid = w.rid AND h.seq = w.seq JOIN resource r ON r.rid = h.rid
+WHERE h.body IS NOT NULL
 """
+_BODIES: Final = f"COPY (SELECT v.body FROM ({_WANTED}) AS v) TO STDOUT (FORMAT binary)"  # noqa: S608 - our text
+_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0"
+# Behind the signature flags, and the length of an extension that there is not.
+_HEADER_BYTES: Final = len(_SIGNATURE) + 8
+_TRAILER: Final = b"\xff\xff"
+# The number of fields of a row, and the length of the only one.
+_ROW_BYTES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +103,24 @@ def copy_bodies(
     seqs: "array[int]",
     files: NdjsonFiles,
     *,
-    change: Callable[[bytes], bytes] | None = None,
+    change: Callable[[bytes], bytes | None] | None = None,
     check: Callable[[], None],
 ) -> int:
-    """Write the bodies of the versions to `files`, each through `change` if given; return how many.
+    """Write the bodies of the versions to `files`; return how many.
 
-    Versions that were removed from the database since they were selected are left out. `check` is
+    Each goes through `change` if given; of which that makes None is left out. The transaction has one
+    snapshot. Versions that were removed from the database since they were selected are left out. `check` is
     called for every block and may raise.
     """
-    statement = sql.SQL(_BODIES).format(rids=_literal(rids), seqs=_literal(seqs))
+    values = {"rids": _literal(rids), "seqs": _literal(seqs)}
+    is_plain = not may_be_sealed(connection)
+    blocks = _copied(connection, values) if is_plain else _fetched(connection, values)
     total = 0
-    with connection.cursor() as cursor, cursor.copy(statement) as rows:
-        for block, lines in _blocks(rows):
-            check()
-            text = block.replace(b"\\\\", b"\\")
-            if change is not None:
-                text = b"".join([change(line) + b"\n" for line in text.splitlines()])
-            files.write(text, lines)
-            total += lines
+    for block in blocks:
+        check()
+        texts = block if change is None else [made for text in block if (made := change(text)) is not None]
+        files.write(b"\n".join([*texts, b""]), len(texts))
+        total += len(texts)
     return total
 
 
@@ -120,15 +128,29 @@ def _literal(numbers: "array[int]") -> sql.SQL:
     return sql.SQL("'{" + ",".join(map(str, numbers)) + "}'")  # digits of our own
 
 
-def _blocks(rows: Iterable[Row]) -> Iterator[tuple[bytes, int]]:
-    """Return the rows of a COPY in blocks of about a megabyte, with the number of rows in each."""
-    block: list[Row] = []
+def _fetched(connection: Connection[tuple[Any, ...]], values: Mapping[str, sql.SQL]) -> Iterator[list[bytes]]:
+    """Return the bodies, opened, some at a time."""
+    with connection.cursor(name="bodies") as rows:
+        rows.execute(sql.SQL(_WANTED).format(**values), binary=True)
+        while piece := rows.fetchmany(_FETCHED):
+            yield [body or b"" for body in open_rows(connection, piece)]
+
+
+def _copied(connection: Connection[tuple[Any, ...]], values: Mapping[str, sql.SQL]) -> Iterator[list[bytes]]:
+    """Return the bodies as they are stored, about a megabyte at a time."""
+    block: list[bytes] = []
     size = 0
-    for row in rows:
-        block.append(row)
-        size += len(row)
-        if size >= _BLOCK_BYTES:
-            yield b"".join(block), len(block)
-            block, size = [], 0
+    with connection.cursor() as cursor, cursor.copy(sql.SQL(_BODIES).format(**values)) as rows:
+        for given in rows:
+            row = bytes(given)
+            if row.startswith(_SIGNATURE):
+                row = row[_HEADER_BYTES:]
+            if row in {b"", _TRAILER}:
+                continue
+            block.append(row[_ROW_BYTES:])
+            size += len(row)
+            if size >= _BLOCK_BYTES:
+                yield block
+                block, size = [], 0
     if block:
-        yield b"".join(block), len(block)
+        yield block
