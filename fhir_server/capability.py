@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Final
 
+from fhir_server import security_statement
 from fhir_server.compartments.definitions import load_compartments
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.index.indexer import Indexer
@@ -114,6 +115,7 @@ class Capability:
                 {
                     "mode": "server",
                     **subscriptions.of_rest(self._settings.base_url),
+                    **security_statement.of_rest(self._settings),
                     "documentation": self._documentation(),
                     "resource": [self._resource(each) for each in coverage()],
                     **self._system(),

@@ -6,12 +6,13 @@ Bundle, and of NDJSON, every resource with an id is an update (as create), one
 without a create; a history leaves its newest version. Loading the same resources
 with ids again changes nothing.
 
-Memory: NDJSON is read line by line; another file is held as a whole. A batch is
-one database transaction; a failing entry is reported and leaves the rest. Large NDJSON
-goes the way of `$import`, on all cores (`fhir_server.bulk.pool`).
+Memory: NDJSON is read line by line; another file is held as a whole. Either is bounded, since a small file
+of gzip may unpack to anything. A batch is one database transaction; a failing entry is reported and leaves
+the rest. Large NDJSON goes the way of `$import`, on all cores (`fhir_server.bulk.pool`).
 """
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,13 @@ from fhir_server.transaction.entry import Operation, read_entries, read_operatio
 from fhir_server.transaction.plan import Outcome
 from hie.core.access import SYSTEM
 from hie.core.db.database import Database
-from hie.core.errors import ExchangeError, LockError, MethodNotAllowedError, RequestError
+from hie.core.errors import (
+    ExchangeError,
+    LockError,
+    MethodNotAllowedError,
+    PayloadTooLargeError,
+    RequestError,
+)
 from hie.core.fhir.json import Json, JsonObject, loads
 
 # Beyond this many resources a batch is closed early: a Synthea Bundle alone may have thousands.
@@ -33,6 +40,9 @@ _ATTEMPTS: Final = 5
 
 # No Bundle, or a Bundle that is one resource, whose entries belong together.
 _WHOLE: Final = (None, "document", "message")
+
+# The largest line, or file that is held as a whole, unpacked.
+_LARGEST_TEXT: Final = 1024**3
 
 _BATCH_LINES: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
@@ -111,10 +121,13 @@ def load(
     batch: int = 50,
     imports: ImportPool | None = None,
     large_bytes: int = LARGE_BYTES,
+    limit_bytes: int = _LARGEST_TEXT,
 ) -> LoadReport:
     """Load every file of `paths`, `batch` resources or transaction Bundles in a transaction.
 
     NDJSON files of at least `large_bytes` are stored by the processes of `imports`, if given.
+
+    A file whose line, or which as a whole, is larger than `limit_bytes` unpacked is a failure from there on.
 
     `on_progress` is told after each transaction how many resources are done. A file that cannot
     be read, an invalid resource and a refused Bundle are failures of the report; nothing is
@@ -129,12 +142,12 @@ def load(
     small: list[Path] = []
     for file in find_files(paths):
         if imports is not None and _is_large(file, large_bytes):
-            _load_small(database, repository, small, report, batch=batch, progress=progress)
+            _load_small(database, repository, small, report, batch, limit_bytes, progress)
             small = []
-            _load_large(imports, file, report, progress)
+            _load_large(imports, file, report, limit_bytes, progress)
         else:
             small.append(file)
-    _load_small(database, repository, small, report, batch=batch, progress=progress)
+    _load_small(database, repository, small, report, batch, limit_bytes, progress)
     return report
 
 
@@ -143,13 +156,13 @@ def _load_small(
     repository: Repository,
     files: Iterable[Path],
     report: LoadReport,
-    *,
     batch: int,
+    limit_bytes: int,
     progress: Callable[[], None],
 ) -> None:
     waiting: list[Unit] = []
     size = 0
-    for unit in _units(repository, files, report):
+    for unit in _units(repository, files, report, limit_bytes):
         waiting.append(unit)
         size += len(unit.operations)
         if len(waiting) >= batch or size >= _MOST_RESOURCES:
@@ -160,20 +173,24 @@ def _load_small(
     progress()
 
 
-def _load_large(imports: ImportPool, file: Path, report: LoadReport, progress: Callable[[], None]) -> None:
+def _load_large(
+    imports: ImportPool, file: Path, report: LoadReport, limit_bytes: int, progress: Callable[[], None]
+) -> None:
     try:
         with _open(file) as stream:
-            for result in imports.store(_batches(stream)):
+            for result in imports.store(_batches(stream, limit_bytes)):
                 report.add(file, result)
                 progress()
-    except (OSError, EOFError) as error:
+    except PayloadTooLargeError as error:
+        report.failures.append(_failure(str(file), error))
+    except (OSError, EOFError, zlib.error) as error:
         report.failures.append(Failure(str(file), f"The file cannot be read: {error}"))
 
 
-def _batches(stream: IO[bytes]) -> Iterator[Batch]:
+def _batches(stream: IO[bytes], limit_bytes: int) -> Iterator[Batch]:
     lines: list[tuple[int, bytes]] = []
     size = 0
-    for number, line in enumerate(stream, start=1):
+    for number, line in _lines(stream, limit_bytes):
         if line.strip():
             lines.append((number, line))
             size += len(line)
@@ -207,13 +224,17 @@ def _store(database: Database, repository: Repository, units: list[Unit], report
             report.count(result)
 
 
-def _units(repository: Repository, files: Iterable[Path], report: LoadReport) -> Iterator[Unit]:
+def _units(
+    repository: Repository, files: Iterable[Path], report: LoadReport, limit_bytes: int
+) -> Iterator[Unit]:
     for file in files:
         try:
             with _open(file) as stream:
-                for place, text in _texts(file, stream):
+                for place, text in _texts(file, stream, limit_bytes):
                     yield from _units_of(repository, place, text, report)
-        except (OSError, EOFError) as error:
+        except PayloadTooLargeError as error:
+            report.failures.append(_failure(str(file), error))
+        except (OSError, EOFError, zlib.error) as error:
             report.failures.append(Failure(str(file), f"The file cannot be read: {error}"))
 
 
@@ -296,14 +317,27 @@ def _open(file: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
 
 
-def _texts(file: Path, stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+def _texts(file: Path, stream: IO[bytes], limit_bytes: int) -> Iterator[tuple[str, bytes]]:
     """Return the JSON texts of `stream` with their places: lines of NDJSON, else the whole."""
     if _bare_suffix(file) in _LINES:
-        for number, line in enumerate(stream, start=1):
+        for number, line in _lines(stream, limit_bytes):
             if line.strip():
                 yield f"{file}:{number}", line
-    else:
-        yield str(file), stream.read().removeprefix(b"\xef\xbb\xbf")
+        return
+    text = stream.read(limit_bytes + 1)
+    if len(text) > limit_bytes:
+        raise PayloadTooLargeError(f"The file is larger than {limit_bytes} bytes unpacked")
+    yield str(file), text.removeprefix(b"\xef\xbb\xbf")
+
+
+def _lines(stream: IO[bytes], limit_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Return the lines of `stream` with their numbers; raises PayloadTooLargeError for one too long."""
+    number = 1
+    while line := stream.readline(limit_bytes + 1):
+        if len(line) > limit_bytes:
+            raise PayloadTooLargeError(f"Line {number} is larger than {limit_bytes} bytes unpacked")
+        yield number, line
+        number += 1
 
 
 def _is_fhir(file: Path) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fhir_server.index.rows import IndexRows
+from fhir_server.search.conditions import Condition
+from fhir_server.search.facts import Facts
 from fhir_server.search.sql import Sql
 from hie.core.access import Filters
 from hie.core.db.database import Transaction
@@ -19,7 +21,13 @@ class ResourceIndexer(Protocol):
 
 
 class ResourceSearch(Protocol):
-    """Finds resources."""
+    """Finds resources; `facts` are what is remembered of those that access rules ask for."""
+
+    facts: Facts
+
+    def rule(self, transaction: Transaction, resource_type: str, filters: Filters) -> Condition | None:
+        """Return what `filters` let through of `resource_type`, the same object each time; None: all."""
+        ...
 
     def selection(
         self,

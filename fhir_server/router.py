@@ -17,6 +17,8 @@ from fhir_server.search import router as search
 from fhir_server.server import build_server
 from fhir_server.service import Repository
 from hie.core.db.database import Database
+from hie.core.deidentification import Deidentification
+from hie.core.personal_rights import Erasure
 from hie.core.ports import CodeTranslator, PatientMatcher, Terminology
 from hie.core.settings import Settings
 
@@ -29,6 +31,8 @@ def build_router(
     terminology: Terminology | None = None,
     translator: CodeTranslator | None = None,
     matcher: PatientMatcher | None = None,
+    deidentification: Deidentification | None = None,
+    erasure: Erasure | None = None,
 ) -> APIRouter:
     """Return the routes of the FHIR API, metadata and search included.
 
@@ -36,7 +40,14 @@ def build_router(
     """
     return mounted(
         build_server(
-            repository, database, settings, terminology=terminology, translator=translator, matcher=matcher
+            repository,
+            database,
+            settings,
+            terminology=terminology,
+            translator=translator,
+            matcher=matcher,
+            deidentification=deidentification,
+            erasure=erasure,
         )
     )
 

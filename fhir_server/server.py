@@ -7,6 +7,8 @@ from fhir_server.metadata import Metadata
 from fhir_server.service import Repository
 from hie.core.clock import SystemClock
 from hie.core.db.database import Database
+from hie.core.deidentification import Deidentification
+from hie.core.personal_rights import Erasure
 from hie.core.ports import CodeTranslator, PatientMatcher, Terminology
 from hie.core.settings import Settings
 
@@ -19,6 +21,8 @@ def build_server(
     terminology: Terminology | None = None,
     translator: CodeTranslator | None = None,
     matcher: PatientMatcher | None = None,
+    deidentification: Deidentification | None = None,
+    erasure: Erasure | None = None,
 ) -> Server:
     """Return the server; operations that need one of the ports are there when it is given."""
     return Server(
@@ -35,6 +39,8 @@ def build_server(
         terminology=terminology,
         translator=translator,
         matcher=matcher,
+        deidentification=deidentification,
+        erasure=erasure,
         jobs=Jobs(settings.base_url.rstrip("/"), settings.jobs, SystemClock()),
         metadata=Metadata(settings),
         import_sources=settings.import_sources,

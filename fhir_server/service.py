@@ -8,7 +8,8 @@ policy for `transaction.requester`, so that whoever reaches data by this class c
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from fhir_server.access import Access
+from fhir_server.access import Access, Letter
+from fhir_server.attempts import attempt_on
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.index.date_range import DateRange
 from fhir_server.index.indexer import Indexer
@@ -41,6 +42,7 @@ from hie.core.clock import Clock
 from hie.core.db.database import Transaction
 from hie.core.errors import ExchangeError, Issue
 from hie.core.fhir.json import Json, JsonObject
+from hie.core.labels import Labeller
 from hie.core.outbox import append
 from hie.core.ports import AccessPolicy, Derivation, SearchPage, StoredResource, TransactionResult, Validator
 from hie.core.settings import ValidationLevel
@@ -62,20 +64,25 @@ class Repository:
         reserved: Collection[tuple[str, str]] = (),
         max_nesting: int = 128,
         derivations: Sequence[Derivation] = (),
+        labeller: Labeller | None = None,
     ) -> None:
         """Take the parts.
 
-        `validation` says how every write is checked, `delete_limit` how many resources one
-        conditional delete may remove, `reserved` types and ids that only the server itself changes,
-        `max_nesting` how many levels of JSON a patch may leave behind, `derivations` who sees writes.
+        `validation` says how writes are checked, `delete_limit` how many resources one conditional delete may
+        remove, `reserved` types and ids that only the server itself changes, `max_nesting` how many levels of
+        JSON a patch may leave behind, `derivations` who sees writes, `labeller` what labels them.
         """
         self._validator = validator
         self._validation = validation
         self._search = search
         self._clock = clock
         self._access = Access(access, search, reserved)
+        self.labeller = labeller
         self._processor = TransactionProcessor(
-            Rules(self.check, indexer, delete_limit, max_nesting, derivations), search, self._access, clock
+            Rules(self.check, indexer, delete_limit, max_nesting, derivations, labeller),
+            search,
+            self._access,
+            clock,
         )
 
     def transact(self, transaction: Transaction, bundles: Sequence[JsonObject]) -> list[TransactionResult]:
@@ -173,8 +180,7 @@ class Repository:
         chained = self._chained(transaction, resource_type, resource_id)
         if chained is not None:
             return chained
-        self._require(transaction, "read", resource_type, resource_id)
-        stored = reading.read(transaction.connection, resource_type, resource_id)
+        stored = self._access.read(transaction, attempt_on(transaction, "read", resource_type, resource_id))
         transaction.saw(((resource_type, resource_id),))
         return stored
 
@@ -228,7 +234,7 @@ class Repository:
 
         Versions of a deleted resource are shown where everything is, else where the policy decides so.
         """
-        readable = self._access.predicate(transaction, resource_types, "r", deleted_too=True)
+        readable = self._access.predicate(transaction, resource_types, "r", letter="s", deleted_too=True)
         page = feed(
             transaction.connection,
             resource_types,
@@ -260,14 +266,14 @@ class Repository:
         *,
         is_lenient: bool = False,
         within: Filters | None = None,
+        letter: Letter = "s",
     ) -> Answer:
         """Return one page of a search with what the client should know about it; raises as `search`.
 
-        `within` narrows the matches, and not what comes along, to those of a compartment.
+        `within` narrows the matches, not what comes along, to a compartment's; `letter` is that of scopes.
         """
-        filters = self._access.filters(transaction)
-        trail = transaction.trail
-        if trail is not None:
+        filters = self._access.filters(transaction, letter)
+        if (trail := transaction.trail) is not None:
             trail.parameters = trail.parameters or parameters
         found = self._search.answer(
             transaction, resource_type, parameters, is_lenient=is_lenient, filters=filters, within=within
@@ -279,7 +285,7 @@ class Repository:
         self, transaction: Transaction, resource_type: str, parameters: Sequence[tuple[str, str]]
     ) -> Sql:
         """Return a SELECT of (rid, seq), each once, of all that match and that the requester may read."""
-        filters = self._access.filters(transaction)
+        filters = self._access.filters(transaction, "s")
         return self._search.selection(transaction, resource_type, parameters, filters=filters)
 
     def readable_rows(self, transaction: Transaction, resource_types: Sequence[str], alias: str) -> Sql:
@@ -300,23 +306,21 @@ class Repository:
         """Return the AuditEvent of a record of the audit trail, which is no resource of the store."""
         if resource_type != AUDIT_EVENT or not is_id(resource_id):
             return None
-        found = self.answer(transaction, resource_type, [("_id", resource_id)]).page.entries
+        found = self.answer(transaction, resource_type, [("_id", resource_id)], letter="r").page.entries
         return found[0].resource if found else None
 
     def _require(
         self, transaction: Transaction, interaction: str, resource_type: str, resource_id: str
     ) -> None:
-        if self._access.readable(transaction, resource_type).is_everything:
-            return
         self._access.require(
             transaction,
-            _attempt(transaction, interaction, resource_type, resource_id),
+            attempt_on(transaction, interaction, resource_type, resource_id),
             lambda: reading.is_deleted(transaction.connection, resource_type, resource_id),
         )
 
     def _shows_deleted(self, transaction: Transaction, stored: StoredResource) -> bool:
         return self._access.readable(transaction, stored.type).is_everything or self._access.permits(
-            transaction, _attempt(transaction, "history", stored.type, stored.id)
+            transaction, attempt_on(transaction, "history", stored.type, stored.id)
         )
 
     def members(
@@ -387,13 +391,3 @@ class Repository:
         """Return a Meta of the labels in use by resources of `resource_type`, of all types when None."""
         types = R4_RESOURCE_TYPES if resource_type is None else (resource_type,)
         return labels_in_use(transaction.connection, types, self.readable_rows(transaction, types, "r"))
-
-
-def _attempt(transaction: Transaction, interaction: str, resource_type: str, resource_id: str) -> Attempt:
-    connection = transaction.connection
-    return Attempt(
-        interaction,
-        resource_type,
-        resource_id,
-        read_stored=lambda: reading.last_content(connection, resource_type, resource_id),
-    )

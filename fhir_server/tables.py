@@ -1,7 +1,8 @@
 """The tables of the repository: resources, their superseded versions, and typed index rows.
 
 A resource is one row whose `body` is its JSON text as the client gave it, with
-meta.versionId and meta.lastUpdated already in it, so that a read is a copy of bytes.
+meta.versionId and meta.lastUpdated already in it, so that a read is a copy of bytes;
+or the envelope of that text (`fhir_server.store.bodies`).
 What a search asks for stands in narrow, integer-keyed index tables whose indexes end
 in `seq`, newest first, so that a page is the first rows of an index.
 
@@ -61,9 +62,10 @@ resource = Table(
         "digest",
         LargeBinary,
         nullable=False,
-        comment="16 bytes of blake2b over the content without meta.versionId and meta.lastUpdated",
+        comment="16 bytes of blake2b over the content without meta.versionId and meta.lastUpdated;"
+        " where encryption is on 17, keyed",
     ),
-    Column("body", Text, comment="null when deleted"),
+    Column("body", LargeBinary, comment="JSON text, or its envelope; null when deleted"),
     UniqueConstraint("type", "id", name="resource_type_id"),
     postgresql_with={"fillfactor": 90},
 )
@@ -81,7 +83,7 @@ resource_history = Table(
     Column("method", SmallInteger, nullable=False),
     Column("is_deleted", Boolean, nullable=False),
     Column("last_updated", DateTime(timezone=True), nullable=False),
-    Column("body", Text),
+    Column("body", LargeBinary, comment="JSON text, or its envelope"),
     PrimaryKeyConstraint("rid", "version", name="resource_history_pkey"),
     comment="superseded versions only",
 )

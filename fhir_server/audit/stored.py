@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fhir_server.index.hashing import param_id
+from fhir_server.store.bodies import open_rows
 from fhir_server.store.identity import TYPE_NUMBER
 from hie.core.audit.queries import Place
 from hie.core.db.database import Transaction
@@ -41,7 +42,7 @@ def _piece(
     transaction: Transaction, behind: Place | None, resource_id: str | None, *, is_descending: bool
 ) -> list[Candidate]:
     statement = (
-        "SELECT x.lo, r.seq, r.body FROM ix_date x JOIN resource r ON r.rid = x.rid"
+        "SELECT r.type, r.id, r.version, r.body, x.lo, r.seq FROM ix_date x JOIN resource r ON r.rid = x.rid"
         " WHERE x.param = %s AND r.type = %s AND NOT r.is_deleted"
     )
     values: list[object] = [_DATE, _TYPE]
@@ -52,5 +53,9 @@ def _piece(
         statement += " AND (x.lo, r.seq) < (%s, %s)" if is_descending else " AND (x.lo, r.seq) > (%s, %s)"
         values += [behind.recorded, behind.seq]
     statement += " ORDER BY x.lo DESC, r.seq DESC" if is_descending else " ORDER BY x.lo, r.seq"
-    rows = transaction.connection.execute(statement + " LIMIT %s", (*values, _PIECE))
-    return [Candidate(Place(lo, seq), is_stored=True, resource=loads(body)) for lo, seq, body in rows]
+    rows = transaction.connection.execute(statement + " LIMIT %s", (*values, _PIECE)).fetchall()
+    bodies = open_rows(transaction.connection, [row[:4] for row in rows])
+    return [
+        Candidate(Place(lo, seq), is_stored=True, resource=loads(body or b"{}"))
+        for (*_, lo, seq), body in zip(rows, bodies, strict=True)
+    ]

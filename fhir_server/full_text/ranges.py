@@ -11,6 +11,7 @@ from psycopg import Connection
 from fhir_server.definitions.resource_types import R4_RESOURCE_TYPES
 from fhir_server.index.rows import TextRow
 from fhir_server.store.arrays import BigInts, Ints, Texts
+from fhir_server.store.bodies import open_rows
 
 # Numbers in one range: what is lost by a worker that dies, and repeated.
 RANGE: Final = 500
@@ -28,10 +29,10 @@ _CLAIM: Final = "SELECT pg_try_advisory_xact_lock(%s, %s)"
 _WORDS: Final = 0x574F_5244
 _IS_THERE: Final = "SELECT 1 FROM full_text_range WHERE above = %s AND last = %s"
 _READ: Final = f"""
-SELECT r.rid, r.seq, r.body
+SELECT r.type, r.id, r.version, r.body, r.rid, r.seq
 FROM generate_series(1, {len(R4_RESOURCE_TYPES)}) AS t (type)
 CROSS JOIN LATERAL (
-    SELECT rid, seq, body FROM resource
+    SELECT type, id, version, body, rid, seq FROM resource
     WHERE type = t.type AND seq > %s AND seq <= %s AND NOT is_deleted OFFSET 0
 ) AS r
 WHERE NOT EXISTS (SELECT 1 FROM ix_text AS x WHERE x.rid = r.rid AND x.seq = r.seq)
@@ -93,9 +94,11 @@ def claim(connection: Connection[tuple[Any, ...]]) -> Range | None:
     return None
 
 
-def read(connection: Connection[tuple[Any, ...]], wanted: Range) -> list[tuple[int, int, str]]:
+def read(connection: Connection[tuple[Any, ...]], wanted: Range) -> list[tuple[int, int, bytes]]:
     """Return rid, seq and body of the current versions of `wanted` that have no words in the index."""
-    return connection.execute(_READ, wanted).fetchall()
+    rows = connection.execute(_READ, wanted, binary=True).fetchall()
+    bodies = open_rows(connection, [row[:4] for row in rows])
+    return [(rid, seq, body or b"") for (*_, rid, seq), body in zip(rows, bodies, strict=True)]
 
 
 def hold(connection: Connection[tuple[Any, ...]], versions: Sequence[Spelled]) -> set[int]:

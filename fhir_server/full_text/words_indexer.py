@@ -87,7 +87,7 @@ class WordsIndexer:
         ranges.finish(connection, found, {each.seq for each in versions if each.rid not in held})
         metrics.RESOURCES.inc(len(ready))
 
-    def _words(self, seq: int, body: str) -> list[TextRow]:
+    def _words(self, seq: int, body: bytes) -> list[TextRow]:
         try:
             return self._source.words(loads(body))
         except Exception:  # noqa: BLE001 - one resource must not keep the others out of the index for good

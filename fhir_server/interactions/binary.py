@@ -33,6 +33,7 @@ from hie.core.errors import (
     UnsupportedMediaTypeError,
 )
 from hie.core.fhir.json import Json, JsonObject, dumps, loads
+from hie.core.fhir.signatures import HEAD_BYTES, contradicts
 from hie.core.fhir.xml_read import from_xml
 from hie.core.ports import StoredResource
 from hie.core.web.media_types import body_format, parameter, split, wants_content
@@ -46,9 +47,9 @@ _MEDIA_TYPE: Final = re.compile(
 )
 _REFERENCE: Final = re.compile(r"([A-Za-z]{1,64})/([A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _OF_FHIR: Final = ("_format", "_summary", "_elements")
-# Types that browsers run scripts of, or may take for such a type: these they save and do not show.
-_ACTIVE: Final = re.compile(
-    r"(?:text|application)/(?:html|xml|(?:x-)?(?:java|ecma)script)|[^/]+/(?:[^/]+\+)?(?:xml|xhtml|svg)|multipart/.*"
+# Types that browsers show without running anything of; all others, and what is not what it says, they save.
+_SHOWN: Final = re.compile(
+    r"image/(?:bmp|gif|jpe?g|png|webp)|text/(?:plain|csv)|application/(?:pdf|dicom|(?:fhir\+)?json)|audio/.*|video/.*"
 )
 # Content is of whoever sent it: a page or picture with scripts must not act as a page of this server.
 _HARMLESS: Final = {
@@ -138,9 +139,10 @@ def _show(server: Server, request: Request, find: Callable[[Transaction], Stored
         headers[_CONTEXT] = context
     # As a header and not as `media_type`, to which Starlette adds a charset that nobody knows.
     headers["Content-Type"] = content_type if _MEDIA_TYPE.fullmatch(content_type) else _DEFAULT_TYPE
-    if _ACTIVE.fullmatch(media_type):
+    content = _content_of(resource)
+    if not _SHOWN.fullmatch(media_type) or contradicts(content[:HEAD_BYTES], media_type):
         headers["Content-Disposition"] = "attachment"
-    return Response(_content_of(resource), headers=headers | _HARMLESS)
+    return Response(content, headers=headers | _HARMLESS)
 
 
 def _sent_resource(request: Request, text: bytes, read_json: Callable[[bytes], Json]) -> Json | None:

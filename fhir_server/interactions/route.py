@@ -82,16 +82,21 @@ class _Answering:
 
 
 class Table(BaseRoute):
-    """Routes as one, asked only when method and number of segments are theirs.
+    """Routes as one, asked only when method and number of segments are theirs, and the path is below theirs.
 
-    Forty of them, one after the other, cost a create 45 µs. Their order is kept. A method that no route takes
-    for a path is answered here, since the methods of a path are those of all its routes: OPTIONS with them,
-    any other with 405.
+    Forty of them, one after the other, cost a create 45 µs; of FastAPI's, 150. Their order is kept. A
+    method that no route takes for a path is answered here, since the methods of a path are those of all its
+    routes: OPTIONS with them, any other with 405.
     """
 
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
-        """Take the routes, in the order in which they are tried."""
+    def __init__(self, routes: Sequence[BaseRoute], *, below: str = "/", other: str | None = None) -> None:
+        """Take the routes, in the order in which they are tried.
+
+        All their paths begin with `below`. What begins with `other` is not theirs, whatever they match.
+        """
         self._routes = routes
+        self._below = below
+        self._other = other
         self._candidates: dict[tuple[str, int], list[BaseRoute]] = {}
         for route in routes:
             if isinstance(route, Route):
@@ -101,10 +106,13 @@ class Table(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return the match of the first route that takes `scope`; of none where only the path is theirs."""
-        if scope["type"] != "http":
+        path = scope["path"]
+        if scope["type"] != "http" or not path.startswith(self._below):
+            return Match.NONE, {}
+        if self._other is not None and path.startswith(self._other):
             return Match.NONE, {}
         is_path = False
-        likely = self._candidates.get((scope["method"], scope["path"].count("/")), ())
+        likely = self._candidates.get((scope["method"], path.count("/")), ())
         for routes in (likely, self._routes):
             for route in routes:
                 match, child = route.matches(scope)

@@ -15,9 +15,11 @@ from fhir_server.transaction.plan import Outcome
 from hie.core.access import ANONYMOUS, Requester
 from hie.core.clock import Clock
 from hie.core.db.database import Database, Transaction
+from hie.core.deidentification import Deidentification
 from hie.core.errors import ConnectionLostError, LockError, NotFoundError
 from hie.core.fhir.json import Json, loads
 from hie.core.fhir.nesting import check_nesting
+from hie.core.personal_rights import Erasure
 from hie.core.ports import CodeTranslator, PatientMatcher, Terminology
 
 _ATTEMPTS = 3
@@ -64,6 +66,8 @@ class Server:
     terminology: Terminology | None = None
     translator: CodeTranslator | None = None
     matcher: PatientMatcher | None = None
+    deidentification: Deidentification | None = None
+    erasure: Erasure | None = None
     import_sources: tuple[str, ...] = ()
     import_body_bytes: int = 16 * 1024**3
     graphql: Limits = field(default_factory=Limits)
@@ -72,7 +76,7 @@ class Server:
     def body_of(self, transaction: Transaction, made: Outcome) -> bytes | None:
         """Return the stored body behind `made`, None for a deletion, or where it may not be read."""
         if made.body is not None:
-            return made.body.encode()
+            return made.body
         if not made.id or made.status == 204:  # noqa: PLR2004 - No Content
             return None
         try:

@@ -145,15 +145,15 @@ def _bundle(
     call: Call, compartment: Compartment, asked: _Asked, members: Sequence[Member], following: Place | None
 ) -> bytes:
     base = call.server.base_url
-    # As text, and encoded once: a thousand small steps cost as much as the rest of the call.
+    start = b'{"fullUrl":"%b/' % base.encode()
     matches = {
-        member.rid: f'{{"fullUrl":"{base}/{TYPE_NAME[member.type]}/{member.id}",'
-        f'"resource":{member.body},"search":{{"mode":"match"}}}}'
+        member.rid: b'%b%b/%b","resource":%b,"search":{"mode":"match"}}'
+        % (start, TYPE_NAME[member.type].encode(), member.id.encode(), member.body)
         for member in members
         if member.is_shown
     }
-    entries = [",".join(matches.values()).encode()] if matches else []
-    hidden = "\n".join(member.body for member in members if not member.is_shown).encode()
+    entries = [b",".join(matches.values())] if matches else []
+    hidden = b"\n".join(member.body for member in members if not member.is_shown)
     targets = _targets(base, *entries, hidden)
     targets.difference_update((TYPE_NAME[member.type], member.id) for member in members)
     supporting = _supporting(call, compartment, asked, members, targets)

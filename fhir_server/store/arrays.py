@@ -25,6 +25,7 @@ _MINUS_INFINITY = -(2**63)
 _INFINITY = 2**63 - 1
 
 _CHUNK = 32
+_NULL = b"\xff\xff\xff\xff"
 
 
 class BinaryArray:
@@ -58,7 +59,7 @@ class Texts(BinaryArray):
 
 
 class Blobs(BinaryArray):
-    """bytea[] of `bytes`."""
+    """bytea[] of `bytes` and None."""
 
 
 class Timestamps(BinaryArray):
@@ -141,8 +142,9 @@ class _BlobsDumper(_ArrayDumper):
     oid, element_oid = 1001, 17
 
     def dump(self, obj: BinaryArray) -> bytes:
-        values: Sequence[bytes] = obj.values  # type: ignore[assignment]  # the wrapper's type says so
-        return self._header(len(values)) + b"".join([pack(">i", len(value)) + value for value in values])
+        values: Sequence[bytes | None] = obj.values  # type: ignore[assignment]  # the wrapper's type says so
+        parts = [_NULL if value is None else pack(">i", len(value)) + value for value in values]
+        return self._header(len(values), has_nulls=None in values) + b"".join(parts)
 
 
 class _TextsDumper(_ArrayDumper):
@@ -155,7 +157,7 @@ class _TextsDumper(_ArrayDumper):
         for value in values:
             if value is None:
                 has_nulls = True
-                parts.append(b"\xff\xff\xff\xff")
+                parts.append(_NULL)
             else:
                 encoded = value.encode()
                 if b"\0" in encoded:

@@ -15,6 +15,8 @@ import orjson
 
 from hie.core.fhir.json import JsonObject, dumps
 
+_KEYED = b"\x01"
+_KEYED_BYTES = 17
 _HEAD = ("resourceType", "id", "meta")
 _SERVER_META = ("versionId", "lastUpdated")
 
@@ -33,10 +35,32 @@ def content(resource: JsonObject, resource_id: str) -> JsonObject:
     return made
 
 
+def canonical(made: JsonObject) -> bytes:
+    """Return the JSON text that is equal for equal content, whatever the order of its elements."""
+    return orjson.dumps(made, default=_digits, option=orjson.OPT_SORT_KEYS)
+
+
+def digest_of(text: bytes) -> bytes:
+    """Return the digest of the content with the text `canonical` gave: 16 bytes."""
+    return blake2b(text, digest_size=16).digest()
+
+
+def keyed_digest(found: bytes, key: bytes) -> bytes:
+    """Return what is stored in place of a digest where encryption is on: 17 bytes, the first of them 1.
+
+    A digest alone would tell whether a guess at the content is right.
+    """
+    return _KEYED + blake2b(found, key=key, digest_size=16).digest()
+
+
+def is_keyed(stored: bytes) -> bool:
+    """Say whether a stored digest is a keyed one."""
+    return len(stored) == _KEYED_BYTES
+
+
 def digest(made: JsonObject) -> bytes:
     """Return 16 bytes that are equal for equal content, whatever the order of its elements."""
-    text = orjson.dumps(made, default=_digits, option=orjson.OPT_SORT_KEYS)
-    return blake2b(text, digest_size=16).digest()
+    return digest_of(canonical(made))
 
 
 def instant(moment: datetime) -> str:
@@ -49,15 +73,15 @@ def to_milliseconds(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def body(made: JsonObject, version: int, last_updated: str) -> str:
+def body(made: JsonObject, version: int, last_updated: str) -> bytes:
     """Return the JSON text of `made` as version `version`; `last_updated` is an instant."""
     meta: JsonObject = {"versionId": str(version), "lastUpdated": last_updated}
     if "meta" in made:
         meta.update(made["meta"])
-        return dumps({**made, "meta": meta}).decode()
+        return dumps({**made, "meta": meta})
     whole = {"resourceType": made["resourceType"], "id": made["id"], "meta": meta}
     whole.update(made)
-    return dumps(whole).decode()
+    return dumps(whole)
 
 
 def _digits(value: object) -> orjson.Fragment:

@@ -17,6 +17,7 @@ from psycopg import Connection
 
 from fhir_server.index.hashing import reference_key
 from fhir_server.search.sql import Sql, all_of
+from fhir_server.store.bodies import open_rows, open_stored
 from fhir_server.store.identity import TYPE_NAME
 from hie.core.ports import StoredResource
 
@@ -86,7 +87,7 @@ class Member(NamedTuple):
     id: str
     is_own: bool
     is_shown: bool
-    body: str
+    body: bytes
 
     @property
     def place(self) -> Place:
@@ -125,9 +126,9 @@ def read_members(
     # OFFSET 0 keeps each look-up a walk down an index. Bodies of what is beyond the page are not touched.
     rows = connection.execute(
         f"""
-SELECT w.owner, w.rid, w.type, w.id, w.is_own, w.is_shown, w.body, w.size
+SELECT w.owner, w.rid, w.type, w.id, w.is_own, w.is_shown, w.body, w.version, w.size
 FROM (
-    SELECT n.*, r.type, r.id, r.body,
+    SELECT n.*, r.type, r.id, r.version, r.body,
         sum(pg_column_size(r.body)) OVER (ORDER BY n.n ROWS UNBOUNDED PRECEDING) AS bytes
     FROM (
         SELECT p.*, count(*) OVER () AS size,
@@ -160,8 +161,13 @@ ORDER BY w.n
             count,
             most_bytes,
         ),
+        binary=True,
     ).fetchall()
-    return [Member._make(row[:-1]) for row in rows], bool(rows) and rows[0][-1] > len(rows)
+    bodies = open_rows(
+        connection, [(kind, id_, version, body) for _, _, kind, id_, _, _, body, version, _ in rows]
+    )
+    members = [Member._make((*row[:6], body or b"")) for row, body in zip(rows, bodies, strict=True)]
+    return members, bool(rows) and rows[0][-1] > len(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +230,15 @@ CROSS JOIN LATERAL (SELECT * FROM resource WHERE key_hash = k.key_hash AND NOT i
 WHERE {kept.text} ORDER BY r.rid DESC
 """,
         ([reference_key(*target) for target in targets], *kept.params),
+        binary=True,
     ).fetchall()
-    return [
-        StoredResource(TYPE_NAME[kind], identifier, version, last_updated, body.encode())
-        for kind, identifier, version, last_updated, body in rows
-    ]
+    return open_stored(
+        connection,
+        [
+            StoredResource(TYPE_NAME[kind], identifier, version, last_updated, body)
+            for kind, identifier, version, last_updated, body in rows
+        ],
+    )
 
 
 def read_targets(

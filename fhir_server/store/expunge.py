@@ -97,9 +97,14 @@ def _remove_resources(
     limits = (wanted.limit, wanted.limit)
     chosen = _rids(connection, _RESOURCES.format(where=where.text), (*where.params, *limits))
     # One that was changed meanwhile is looked at again when it is locked.
-    rids = _rids(connection, _LOCK.format(where=where.text), (chosen, *where.params))
+    return remove(connection, _rids(connection, _LOCK.format(where=where.text), (chosen, *where.params)))
+
+
+def remove(connection: Connection[tuple[Any, ...]], rids: Sequence[int]) -> tuple[int, list[JsonObject]]:
+    """Remove the resources `rids`, which are locked; return as `expunge` does."""
     if not rids:
         return 0, []
+    rids = list(rids)
     indexed = [*rids, *_rids(connection, _REMOVE_CONTAINED, (rids,))]
     with connection.pipeline():
         for statement in _REMOVE_INDEX:

@@ -17,6 +17,7 @@ from psycopg import Connection
 
 from fhir_server.index.date_range import DateRange
 from fhir_server.search.sql import Sql, all_of
+from fhir_server.store.bodies import open_stored
 from fhir_server.store.identity import TYPE_NAME, TYPE_NUMBER
 from fhir_server.store.read import HistoryEntry
 from fhir_server.store.settled import settled
@@ -95,12 +96,15 @@ def feed(
         ORDER BY seq DESC LIMIT %s
         """,
         (numbers, before, *current.params, count + 1, before, *superseded.params, count + 1, count + 1),
+        binary=True,
     ).fetchall()
     shown = rows[:count]
     following = FeedCursor(shown[-1][6], until) if len(rows) > count and shown else None
     # Writers that were at work at once may be stamped in another order than they are numbered.
     shown.sort(key=lambda row: (row[3], row[6]), reverse=True)
-    return Feed([_entry(row) for row in shown], [row[7] for row in shown], following)
+    stored = open_stored(connection, [StoredResource(TYPE_NAME[row[0]], *row[1:5]) for row in shown])
+    entries = [HistoryEntry(each, Method(row[5])) for each, row in zip(stored, shown, strict=True)]
+    return Feed(entries, [row[7] for row in shown], following)
 
 
 def _conditions(version: str, window: Window, until: datetime, *, is_current: bool) -> list[Sql]:
@@ -127,10 +131,3 @@ def _conditions(version: str, window: Window, until: datetime, *, is_current: bo
             Sql("(r.type, r.id) IN (SELECT * FROM unnest(%s::smallint[], %s::text[]))", (types, ids))
         )
     return found
-
-
-def _entry(row: tuple[Any, ...]) -> HistoryEntry:
-    number, resource_id, version, last_updated, body, method, *_ = row
-    text = None if body is None else body.encode()
-    stored = StoredResource(TYPE_NAME[number], resource_id, version, last_updated, text)
-    return HistoryEntry(stored, Method(method))

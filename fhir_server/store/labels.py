@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from fhir_server.index.hashing import param_id
 from fhir_server.search.sql import Sql, all_of
+from fhir_server.store.bodies import open_rows
 from hie.core.fhir.json import JsonObject, loads
 
 
@@ -27,14 +28,15 @@ def labels_in_use(
     # Index rows are those of current resources: they are looked at only where not all may be read.
     join = "" if readable == all_of(()) else "JOIN resource r USING (rid)"
     rows = connection.execute(
-        f"SELECT body FROM resource WHERE rid IN ("
+        f"SELECT type, id, version, body FROM resource WHERE rid IN ("
         f"SELECT DISTINCT ON (t.param, t.code_hash, t.system_hash) t.rid"
         f" FROM ix_token t {join} WHERE t.param = ANY(%s) AND {readable.text})",
         (tokens, *readable.params),
-    )
+        binary=True,
+    ).fetchall()
     found: dict[str, dict[object, JsonObject]] = {"security": {}, "tag": {}}
-    for (body,) in rows:
-        meta: JsonObject = loads(body).get("meta", {})
+    for body in open_rows(connection, rows):
+        meta: JsonObject = loads(body or b"{}").get("meta", {})
         for name, known in found.items():
             for coding in meta.get(name, ()):
                 known.setdefault((coding.get("system", ""), coding.get("code", "")), coding)

@@ -13,6 +13,8 @@ from psycopg import Connection
 
 from fhir_server.index.hashing import NO_CODE, param_id
 from fhir_server.search.sql import Sql
+from fhir_server.store.bodies import open_rows, open_stored
+from fhir_server.store.identity import TYPE_NUMBER
 from hie.core.ports import StoredResource
 
 _TYPE = "Observation"
@@ -30,14 +32,14 @@ class Considered(NamedTuple):
     systems: Sequence[int] | None
     start: datetime | None
     end: datetime | None
-    body: str | None
+    body: bytes | None
 
 
 def read_considered(connection: Connection[tuple[Any, ...]], selection: Sql) -> list[Considered]:
     """Return the Observations of `selection` of (rid, seq), the last effective first."""
     rows = connection.execute(
         f"""
-SELECT s.rid, c.codes, c.systems, d.lo, d.hi, CASE WHEN c.codes IS NULL THEN r.body END
+SELECT s.rid, c.codes, c.systems, d.lo, d.hi, r.id, r.version, CASE WHEN c.codes IS NULL THEN r.body END
 FROM ({selection.text}) AS s
 CROSS JOIN LATERAL (
     SELECT array_agg(t.code_hash) AS codes, array_agg(t.system_hash) AS systems FROM ix_token t
@@ -51,8 +53,10 @@ JOIN resource r ON r.rid = s.rid
 ORDER BY d.hi DESC NULLS LAST, d.lo DESC, s.rid DESC
 """,
         (*selection.params, param_id(_TYPE, "code"), NO_CODE, param_id(_TYPE, "date")),
-    )
-    return [Considered(*row) for row in rows]
+        binary=True,
+    ).fetchall()
+    bodies = open_rows(connection, [(TYPE_NUMBER[_TYPE], *row[5:]) for row in rows])
+    return [Considered._make((*row[:5], body)) for row, body in zip(rows, bodies, strict=True)]
 
 
 def read_kept(
@@ -63,9 +67,8 @@ def read_kept(
         f"SELECT r.rid, r.id, r.version, r.last_updated, r.body FROM resource r"
         f" WHERE r.rid = ANY(%s) AND NOT r.is_deleted AND {readable.text}",
         (list(rids), *readable.params),
-    )
-    found = {
-        rid: StoredResource(_TYPE, identifier, version, last_updated, body.encode())
-        for rid, identifier, version, last_updated, body in rows
-    }
+        binary=True,
+    ).fetchall()
+    stored = open_stored(connection, [StoredResource(_TYPE, *row[1:]) for row in rows])
+    found = {row[0]: each for row, each in zip(rows, stored, strict=True)}
     return [found[rid] for rid in rids if rid in found]

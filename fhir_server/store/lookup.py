@@ -13,8 +13,11 @@ import orjson
 from psycopg import Connection
 
 from fhir_server.store import planner
-from fhir_server.store.arrays import BigInts, Ints, SmallInts, Texts
+from fhir_server.store.arrays import BigInts, Blobs, Ints, SmallInts, Texts
+from fhir_server.store.bodies import open_rows
+from fhir_server.store.content import is_keyed, keyed_digest
 from fhir_server.store.settled import UNDER_WAY
+from hie.core.crypto.text_cipher import cipher_of
 from hie.core.db.database import Transaction
 
 Key = tuple[int, str]
@@ -25,6 +28,7 @@ Key = tuple[int, str]
 _MATCHES = 8
 
 _COLUMNS = "r.type, r.id, r.rid, r.version, r.is_deleted, r.last_updated, r.digest"
+_WIDTH = _COLUMNS.count(",") + 1
 
 # OFFSET 0 keeps each look-up a walk down an index, whatever the statistics say of a young table.
 FIND_BY_KEY = f"""
@@ -36,9 +40,9 @@ CROSS JOIN LATERAL (
 """  # noqa: S608 - our columns
 
 # The hashes find, the text confirms: two systems whose 32-bit hashes collide must not make
-# one hospital's patient the other's.
+# one hospital's patient the other's. What is sealed comes along and is confirmed when it is opened.
 FIND_BY_TOKEN = f"""
-SELECT k.n, {_COLUMNS}
+SELECT k.n, CASE WHEN substr(r.body, 1, 1) = '\\x01' THEN r.body END, {_COLUMNS}
 FROM unnest(%s, %s, %s, %s, %s) AS k (n, param, code_hash, system_hash, system)
 CROSS JOIN LATERAL (
     SELECT t.rid FROM ix_token t
@@ -46,7 +50,7 @@ CROSS JOIN LATERAL (
     ORDER BY t.seq DESC LIMIT {_MATCHES}
 ) AS t
 CROSS JOIN LATERAL (SELECT * FROM resource WHERE rid = t.rid OFFSET 0) AS r
-WHERE strpos(r.body, k.system) > 0
+WHERE substr(r.body, 1, 1) = '\\x01' OR position(k.system IN r.body) > 0
 """  # noqa: S608 - our columns
 
 # Everybody holds ALL_KEYS shared, so that a transaction with more keys than the server's lock
@@ -54,7 +58,7 @@ WHERE strpos(r.body, k.system) > 0
 _ALL_KEYS = 0x4649_4852_5354_4F52
 _MOST_LOCKS = 2000
 
-READ_BODIES = "SELECT rid, body FROM resource WHERE rid = ANY(%s)"
+READ_BODIES = "SELECT type, id, version, body, rid FROM resource WHERE rid = ANY(%s)"
 
 LOCK_KEYS = "SELECT pg_advisory_xact_lock(k) FROM unnest(%s) AS k"
 LOCK_ROWS = "SELECT rid, version FROM resource WHERE rid = ANY(%s) ORDER BY rid FOR UPDATE"
@@ -107,9 +111,9 @@ class Identifier(NamedTuple):
         return token.code_hash ^ (token.param << 32 | token.system_hash & 0xFFFFFFFF)
 
     @property
-    def system_json(self) -> str:
+    def system_json(self) -> bytes:
         """The system as it stands in a stored body."""
-        return orjson.dumps(self.system).decode()
+        return orjson.dumps(self.system)
 
 
 class Row(NamedTuple):
@@ -122,11 +126,16 @@ class Row(NamedTuple):
     is_deleted: bool
     last_updated: datetime
     digest: bytes
+    digest_key: bytes = b""
 
     @property
     def key(self) -> Key:
         """Type number and id."""
         return (self.type, self.id)
+
+    def has_content(self, digest: bytes) -> bool:
+        """Say whether its content is the one with the digest `fhir_server.store.content.digest_of` gave."""
+        return self.digest == (keyed_digest(digest, self.digest_key) if self.digest_key else digest)
 
 
 class Found:
@@ -138,7 +147,7 @@ class Found:
         """Begin with nothing."""
         self.locked: tuple[int, int] | None = None
         """The rid of the one row that is locked already, and the seq of its next version."""
-        self.bodies: dict[int, str | None] = {}
+        self.bodies: dict[int, bytes | None] = {}
         self.rows: dict[Key, Row] = {}
         self.matches: dict[Identifier, list[Key]] = {}
         self.tokens: set[Token] = set()
@@ -165,33 +174,53 @@ def look_up(
             by_token = connection.execute(FIND_BY_TOKEN, _columns(identifiers))
     if by_key is not None:
         for fields in by_key:
-            row = Row(*fields)
+            row = _row(connection, fields)
             found.rows[row.key] = row
     if by_token is not None:
         for identifier in identifiers:
             found.matches[identifier] = []
             found.tokens.add(identifier.token)
-        for number, *columns in by_token:
-            row = Row(*columns)
+        for number, row in _confirmed(connection, identifiers, by_token.fetchall()):
             found.rows[row.key] = row
             matches = found.matches[identifiers[number]]
             if row.key not in matches:
                 matches.append(row.key)
 
 
+def _confirmed(
+    connection: Connection[tuple[Any, ...]], identifiers: Sequence[Identifier], rows: list[tuple[Any, ...]]
+) -> list[tuple[int, Row]]:
+    """Return the matches (position of the identifier, row) whose text has the system."""
+    found = [(number, sealed, _row(connection, columns)) for number, sealed, *columns in rows]
+    bodies = open_rows(connection, [(row.type, row.id, row.version, sealed) for _, sealed, row in found])
+    return [
+        (number, row)
+        for (number, _, row), body in zip(found, bodies, strict=True)
+        if body is None or identifiers[number].system_json in body
+    ]
+
+
+def _row(connection: Connection[tuple[Any, ...]], fields: Sequence[Any]) -> Row:
+    """Return a row with what its digest is compared by."""
+    row = Row(*fields)
+    cipher = cipher_of(connection) if is_keyed(row.digest) else None
+    return row if cipher is None else row._replace(digest_key=cipher.digest_key(connection))
+
+
 def find_and_lock(connection: Connection[tuple[Any, ...]], found: Found, key: Key) -> None:
     """Add the row of `key`, locked until the transaction ends; only for who locks nothing else."""
     fields = connection.execute(FIND_AND_LOCK_ONE, key).fetchone()
     if fields is not None:
-        count = len(Row._fields)
-        row = found.rows[key] = Row(*fields[:count])
-        found.locked = row.rid, fields[count]
+        row = found.rows[key] = _row(connection, fields[:_WIDTH])
+        found.locked = row.rid, fields[_WIDTH]
 
 
 def read_bodies(connection: Connection[tuple[Any, ...]], found: Found, rids: Sequence[int]) -> None:
     """Add the bodies of `rids` as they are now, which may be newer than their rows in `found`."""
     if rids:
-        found.bodies.update(connection.execute(READ_BODIES, (BigInts(rids),)).fetchall())
+        rows = connection.execute(READ_BODIES, (BigInts(rids),), binary=True).fetchall()
+        bodies = open_rows(connection, [row[:4] for row in rows])
+        found.bodies.update({row[4]: body for row, body in zip(rows, bodies, strict=True)})
 
 
 def lock_keys(connection: Connection[tuple[Any, ...]], hashes: Iterable[int]) -> None:
@@ -230,5 +259,5 @@ def _columns(identifiers: Sequence[Identifier]) -> tuple[object, ...]:
         Ints([token.param for token in tokens]),
         BigInts([token.code_hash for token in tokens]),
         Ints([token.system_hash for token in tokens]),
-        Texts([identifier.system_json for identifier in identifiers]),
+        Blobs([identifier.system_json for identifier in identifiers]),
     )

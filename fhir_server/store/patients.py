@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from fhir_server.store.bodies import open_rows
 from fhir_server.store.identity import TYPE_NAME, TYPE_NUMBER, is_id
 from hie.core.audit.patients import Resource
 from hie.core.db.database import Transaction
@@ -23,14 +24,15 @@ JOIN resource p ON p.key_hash = x.target_hash AND p.type = %s
 ORDER BY 1, 2, 3
 """
 _DELETED: Final = """
-SELECT r.type, r.id, h.body
+SELECT r.type, r.id, h.version, h.body
 FROM unnest(%s::smallint[], %s::text[]) AS w (type, id)
 JOIN resource r ON r.type = w.type AND r.id = w.id AND r.is_deleted
 CROSS JOIN LATERAL (
-    SELECT body FROM resource_history WHERE rid = r.rid AND body IS NOT NULL ORDER BY version DESC LIMIT 1
+    SELECT version, body FROM resource_history
+    WHERE rid = r.rid AND body IS NOT NULL ORDER BY version DESC LIMIT 1
 ) AS h
 """
-_REFERENCE: Final = re.compile(r'"reference"\s*:\s*"Patient/([A-Za-z0-9.-]{1,64})["/]')
+_REFERENCE: Final = re.compile(rb'"reference"\s*:\s*"Patient/([A-Za-z0-9.-]{1,64})["/]')
 
 
 class StoredPatients:
@@ -57,6 +59,8 @@ class StoredPatients:
         connection = transaction.connection
         for number, resource_id, patient in connection.execute(_REFERRED, (types, ids, _PATIENT, _PATIENT)):
             found.setdefault((TYPE_NAME[number], resource_id), []).append(patient)
-        for number, resource_id, body in connection.execute(_DELETED, (types, ids)):
-            found[TYPE_NAME[number], resource_id] = sorted(set(_REFERENCE.findall(body)))
+        rows = connection.execute(_DELETED, (types, ids), binary=True).fetchall()
+        for row, body in zip(rows, open_rows(connection, rows), strict=True):
+            patients = {each.decode() for each in _REFERENCE.findall(body or b"")}
+            found[TYPE_NAME[row[0]], row[1]] = sorted(patients)
         return found

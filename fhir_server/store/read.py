@@ -13,7 +13,8 @@ from psycopg import Connection
 
 from fhir_server.index.date_range import DateRange
 from fhir_server.search.sql import Sql
-from fhir_server.store.identity import is_id, type_number
+from fhir_server.store.bodies import open_body, open_stored
+from fhir_server.store.identity import TYPE_NAME, is_id, type_number
 from fhir_server.store.write import Method
 from hie.core.errors import DeletedError, NotFoundError
 from hie.core.fhir.json import JsonObject, loads
@@ -53,7 +54,8 @@ WHERE version < %(before)s AND {_WITHIN} ORDER BY version DESC LIMIT %(count)s
 """  # noqa: S608 - our statements
 
 LAST_BODY = """
-SELECT body FROM resource_history WHERE rid = %s AND body IS NOT NULL ORDER BY version DESC LIMIT 1
+SELECT r.type, r.id, h.version, h.body FROM resource_history h JOIN resource r USING (rid)
+WHERE h.rid = %s AND h.body IS NOT NULL ORDER BY h.version DESC LIMIT 1
 """
 
 COUNT_HISTORY = f"SELECT count(*) FROM ({_VERSIONS}) AS w WHERE {_WITHIN}"  # noqa: S608 - our statements
@@ -81,13 +83,14 @@ class HistoryPage:
 def read(connection: Connection[tuple[Any, ...]], resource_type: str, resource_id: str) -> StoredResource:
     """Return the current version; raises NotFoundError, or DeletedError when that is a deletion."""
     _require_id(resource_type, resource_id)
-    row = connection.execute(READ, (type_number(resource_type), resource_id)).fetchone()
+    row = connection.execute(READ, (type_number(resource_type), resource_id), binary=True).fetchone()
     if row is None:
         raise NotFoundError(f"`{resource_type}/{resource_id}` does not exist")
     version, last_updated, body = row
     if body is None:
         raise DeletedError(f"`{resource_type}/{resource_id}` was deleted")
-    return StoredResource(resource_type, resource_id, version, last_updated, body.encode())
+    text = open_body(connection, resource_type, resource_id, version, body)
+    return StoredResource(resource_type, resource_id, version, last_updated, text)
 
 
 def read_all(
@@ -112,11 +115,15 @@ def read_all(
             [resource_id for _, resource_id in targets],
             *readable.params,
         ),
+        binary=True,
     )
-    return [
-        StoredResource(targets[number][0], targets[number][1], version, last_updated, body.encode())
-        for number, version, last_updated, body in rows
-    ]
+    return open_stored(
+        connection,
+        [
+            StoredResource(targets[number][0], targets[number][1], version, last_updated, body)
+            for number, version, last_updated, body in rows
+        ],
+    )
 
 
 def vread(
@@ -125,14 +132,15 @@ def vread(
     """Return version `version`; raises NotFoundError, or DeletedError when that is a deletion."""
     _require_id(resource_type, resource_id)
     row = connection.execute(
-        VREAD, {"type": type_number(resource_type), "id": resource_id, "version": version}
+        VREAD, {"type": type_number(resource_type), "id": resource_id, "version": version}, binary=True
     ).fetchone()
     if row is None:
         raise NotFoundError(f"`{resource_type}/{resource_id}` has no version {version}")
     _, last_updated, body = row
     if body is None:
         raise DeletedError(f"Version {version} of `{resource_type}/{resource_id}` is its deletion")
-    return StoredResource(resource_type, resource_id, version, last_updated, body.encode())
+    text = open_body(connection, resource_type, resource_id, version, body)
+    return StoredResource(resource_type, resource_id, version, last_updated, text)
 
 
 def history(
@@ -156,15 +164,18 @@ def history(
     (total,) = connection.execute(COUNT_HISTORY, names).fetchone() or (0,)
     if total == 0 and connection.execute(READ, (names["type"], resource_id)).fetchone() is None:
         raise NotFoundError(f"`{resource_type}/{resource_id}` does not exist")
-    rows = connection.execute(HISTORY, {**names, "before": before or _NEWEST, "count": count + 1}).fetchall()
+    rows = connection.execute(
+        HISTORY, {**names, "before": before or _NEWEST, "count": count + 1}, binary=True
+    ).fetchall()
+    stored = open_stored(
+        connection,
+        [
+            StoredResource(resource_type, resource_id, version, last_updated, body)
+            for version, last_updated, body, _ in rows[:count]
+        ],
+    )
     entries = [
-        HistoryEntry(
-            StoredResource(
-                resource_type, resource_id, version, last_updated, None if body is None else body.encode()
-            ),
-            Method(method),
-        )
-        for version, last_updated, body, method in rows[:count]
+        HistoryEntry(each, Method(method)) for each, (*_, method) in zip(stored, rows[:count], strict=True)
     ]
     next_before = entries[-1].resource.version if len(rows) > count and entries else None
     return HistoryPage(entries, total, next_before)
@@ -178,10 +189,13 @@ def is_deleted(connection: Connection[tuple[Any, ...]], resource_type: str, reso
     return row is not None and row[2] is None
 
 
-def last_body(connection: Connection[tuple[Any, ...]], rid: int) -> str | None:
+def last_body(connection: Connection[tuple[Any, ...]], rid: int) -> bytes | None:
     """Return the last content of a deleted resource, None when there is none."""
-    row = connection.execute(LAST_BODY, (rid,)).fetchone()
-    return None if row is None else row[0]
+    row = connection.execute(LAST_BODY, (rid,), binary=True).fetchone()
+    if row is None:
+        return None
+    number, resource_id, version, body = row
+    return open_body(connection, TYPE_NAME[number], resource_id, version, body)
 
 
 def last_content(
@@ -189,10 +203,18 @@ def last_content(
 ) -> JsonObject | None:
     """Return the content of the newest version that is no deletion, None when there is none."""
     found = connection.execute(
-        "SELECT rid, body FROM resource WHERE type = %s AND id = %s",
+        "SELECT rid, version, body FROM resource WHERE type = %s AND id = %s",
         (type_number(resource_type), resource_id),
+        binary=True,
     ).fetchone()
-    text = None if found is None else found[1] or last_body(connection, found[0])
+    if found is None:
+        return None
+    rid, version, body = found
+    text = (
+        last_body(connection, rid)
+        if body is None
+        else open_body(connection, resource_type, resource_id, version, body)
+    )
     content: JsonObject | None = None if text is None else loads(text)
     return content
 

@@ -75,7 +75,7 @@ class Method(IntEnum):
 
 
 class Written(NamedTuple):
-    """One version to write; `body` is None for a deletion."""
+    """One version to write; `body` is as it is stored (`fhir_server.store.sealing`), None for a deletion."""
 
     rid: int
     key: Key
@@ -83,7 +83,7 @@ class Written(NamedTuple):
     seq: int
     method: int
     digest: bytes
-    body: str | None
+    body: bytes | None
     rows: IndexRows
 
 
@@ -168,7 +168,7 @@ def _insert_resources(statement: Statement, versions: Sequence[Written], last_up
         SmallInts([v.method for v in versions]),
         Bools([v.body is None for v in versions]),
         Blobs([v.digest for v in versions]),
-        Texts([v.body for v in versions]),
+        Blobs([v.body for v in versions]),
     )
 
 
@@ -184,7 +184,7 @@ def _update_resources(statement: Statement, versions: Sequence[Written], last_up
         SmallInts([v.method for v in versions]),
         Bools([v.body is None for v in versions]),
         Blobs([v.digest for v in versions]),
-        Texts([v.body for v in versions]),
+        Blobs([v.body for v in versions]),
     )
     _delete_index_rows(statement, rids)
 
@@ -199,7 +199,7 @@ def _insert_superseded(statement: Statement, versions: Sequence[Written], last_u
         BigInts([v.seq for v in versions]),
         SmallInts([v.method for v in versions]),
         Bools([v.body is None for v in versions]),
-        Texts([v.body for v in versions]),
+        Blobs([v.body for v in versions]),
     )
 
 

@@ -11,13 +11,14 @@ from psycopg import Connection
 
 from fhir_server.index.indexer import Indexer
 from fhir_server.store.arrays import Ints, SmallInts, Texts
+from fhir_server.store.bodies import open_rows
 from fhir_server.store.identity import TYPE_NUMBER
 from fhir_server.subscriptions.holds import Version
 from fhir_server.subscriptions.topic import Interaction
 from hie.core.fhir.json import JsonObject, loads
 
 _READ: Final = """
-SELECT k.n, v.version = k.version, v.last_updated, v.body
+SELECT k.type, k.id, v.version, v.body, k.n, v.version = k.version, v.last_updated
 FROM unnest(%s, %s, %s, %s) AS k (n, type, id, version)
 CROSS JOIN LATERAL (SELECT rid FROM resource WHERE type = k.type AND id = k.id OFFSET 0) AS r
 CROSS JOIN LATERAL (
@@ -68,8 +69,10 @@ def read_changes(
             Texts([each["id"] for each in changes]),
             Ints([each["version"] for each in changes]),
         ),
-    )
-    for position, is_current, last_updated, body in rows:
+        binary=True,
+    ).fetchall()
+    bodies = open_rows(connection, [row[:4] for row in rows])
+    for (*_, position, is_current, last_updated), body in zip(rows, bodies, strict=True):
         change = changes[position]
         version = None
         if body is not None:

@@ -1,4 +1,4 @@
-"""Findings of one resource type beyond what its definition says, added to those of another validator.
+"""Findings beyond what definitions say, of one type or of all, added to those of another validator.
 
 A `hie.core.ports.Validator` around another: what the server itself needs of a SearchParameter or a
 Subscription, for example. It finds nothing where the resource could not be read in the first place.
@@ -16,9 +16,9 @@ class FurtherValidator:
     """Implements `hie.core.ports.Validator`."""
 
     def __init__(
-        self, inner: Validator, resource_type: str, find: Callable[[JsonObject], list[Issue]]
+        self, inner: Validator, resource_type: str | None, find: Callable[[JsonObject], list[Issue]]
     ) -> None:
-        """Take the validator of all resources, and what finds more in those of `resource_type`."""
+        """Take the validator of all resources, and what finds more in those of a type, or in any if None."""
         self._inner = inner
         self._type = resource_type
         self._find = find
@@ -38,7 +38,7 @@ class FurtherValidator:
         return self._with_more(self._inner.examine(resource, profiles=profiles, resolve=resolve), resource)
 
     def _with_more(self, issues: list[Issue], resource: JsonObject) -> list[Issue]:
-        if resource.get("resourceType") != self._type:
+        if self._type is not None and resource.get("resourceType") != self._type:
             return issues
         if any(each.severity in ("error", "fatal") for each in issues):
             return issues

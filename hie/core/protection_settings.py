@@ -1,19 +1,24 @@
-"""The part of the settings about backups and about limits on who asks; `hie.core.settings` has the others."""
+"""The settings of backups, attachments and limits on who asks; `hie.core.settings` has the others."""
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ProtectionSettings(BaseSettings):
-    """Settings of backups and of limits on requests."""
+    """Settings of backups, of attachments and of limits on requests."""
 
     model_config = SettingsConfigDict(env_prefix="HIE_", env_file=".env", extra="ignore", frozen=True)
 
     var_dir: Path = Field(Path("var"), description="Directory of the embedded database, logs and demo data")
+    label_rules: Path | None = Field(
+        None,
+        description="YAML file of codes that make a resource sensitive, beside those of"
+        " hie/policy/labels.yaml; after a change `hie relabel` looks at what is stored",
+    )
     backup_folder: Path | None = Field(
         None,
         description="Directory of backups, best on another disk or machine; empty: `backup` in `var_dir`",
@@ -47,6 +52,26 @@ class ProtectionSettings(BaseSettings):
         (),
         description="Networks of the proxies before this server, whose X-Forwarded-For names the address of"
         ' who asks, as a JSON list (["10.0.0.0/24"])',
+    )
+
+    attachment_bytes: Annotated[int, Field(ge=1024)] = Field(
+        32 * 1024 * 1024, description="Largest content that one Binary or Attachment may carry"
+    )
+    attachment_types: Literal["checked", "any"] = Field(
+        "checked",
+        description="Whether the content of a Binary or Attachment must be of the type that it declares,"
+        " where that type has a signature, and no program",
+    )
+    clamav: str = Field(
+        "",
+        description="Where clamd listens that scans attachments, as unix:///run/clamav/clamd.ctl or"
+        " tcp://127.0.0.1:3310; empty: they are not scanned",
+    )
+    clamav_absent: Literal["refused", "accepted"] = Field(
+        "refused", description="What becomes of attachments while clamd does not answer or cannot scan them"
+    )
+    clamav_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="The longest that the scan of one attachment may take"
     )
 
     @field_validator("trusted_proxies")

@@ -10,9 +10,14 @@ ExchangeError
 CiphertextError                     what is stored encrypted does not open
 KeyDestroyedError                   its key was destroyed for good
 UnavailableError
-└── KeyProviderError                what holds the key-encryption keys does not answer
+├── KeyProviderError                what holds the key-encryption keys does not answer
+└── ScannerError                    the virus scanner does not say whether content is clean
+SenderDisabledError
+└── SenderCertificateError          the certificate of the connection does not speak for the sender
 RequestError
 ├── AccountError                    an account cannot be made or changed as asked
+├── AnonymityError                  an export would tell who patients are
+├── OutsideIdentityError            what another provider of identity says is not acceptable
 ├── PasswordError                   a password does not meet the rules
 ├── RateLimitError                  too many requests; carries how long to wait
 └── RegistrationError               a client cannot be registered as asked
@@ -21,7 +26,7 @@ RequestError
 from http import HTTPStatus
 from typing import ClassVar
 
-from hie.core.errors import ExchangeError, RequestError, UnavailableError
+from hie.core.errors import ExchangeError, RequestError, SenderDisabledError, UnavailableError
 
 
 class BackupError(ExchangeError):
@@ -74,11 +79,33 @@ class KeyProviderError(UnavailableError):
     """What holds the key-encryption keys does not answer."""
 
 
+class ScannerError(UnavailableError):
+    """The virus scanner does not say whether content is clean."""
+
+
+class SenderCertificateError(SenderDisabledError):
+    """The certificate of the connection does not speak for the sender."""
+
+
 class AccountError(RequestError):
     """The account cannot be made or changed so."""
 
     code = "business-rule"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class AnonymityError(RequestError):
+    """No generalisation makes the patients of an export anonymous enough."""
+
+    code = "suppressed"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class OutsideIdentityError(RequestError):
+    """What the provider of identity says is not acceptable."""
+
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
 
 
 class PasswordError(RequestError):

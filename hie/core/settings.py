@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from hie.core.protection_settings import ProtectionSettings
+from hie.core.entry_settings import EntrySettings
+from hie.core.rights_settings import RightsSettings
 
 
 class ValidationLevel(StrEnum):
@@ -38,7 +39,7 @@ def _base_url(given: dict[str, Any]) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{given.get('port', 8000)}/fhir"
 
 
-class Settings(ProtectionSettings):
+class Settings(EntrySettings, RightsSettings):
     """Settings of every process; `hie settings` prints them with their values."""
 
     model_config = SettingsConfigDict(env_prefix="HIE_", env_file=".env", extra="ignore", frozen=True)
@@ -59,11 +60,11 @@ class Settings(ProtectionSettings):
         "INFO", description="What the processes log to standard error"
     )
     host: str = Field(
-        "127.0.0.1", description="Address that HTTP listens on; loopback only unless HIE_AUTH is on"
+        "127.0.0.1", description="Address that HTTP listens on; loopback only where HIE_AUTH is off"
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="HTTP port")
     web_processes: Annotated[int, Field(ge=1)] = Field(1, description="HTTP server processes")
-    mllp_host: str = Field("127.0.0.1", description="Address that MLLP listens on; loopback only")
+    mllp_host: str = Field("127.0.0.1", description="Address that MLLP listens on; loopback only without TLS")
     mllp_port: Annotated[int, Field(ge=0, le=65535)] = Field(2575, description="MLLP port")
     gateway_processes: Annotated[int, Field(ge=1)] = Field(2, description="Gateway processes")
     mllp_max_message_bytes: Annotated[int, Field(ge=1024)] = Field(
@@ -196,14 +197,15 @@ class Settings(ProtectionSettings):
         30.0, description="Events of subscriptions, also undelivered ones, are kept for this many days"
     )
 
-    auth: Literal["on", "off"] = Field(
-        "off",
-        description="Whether requests need authentication; off is for laboratories and serves loopback only",
-    )
     crypto: Literal["international", "national"] = Field(
         "international",
         description="What new keys, ciphertexts and signatures are made by: AES-256-GCM, SHA-256 and ES256,"
         " or SM4-GCM, SM3 and SM2; what was made before is read under either",
+    )
+    encryption: Literal["on", "off"] = Field(
+        "off",
+        description="Whether bodies of resources and messages of the journal are stored encrypted; what was"
+        " encrypted is read under either, and `hie encryption apply` changes what is stored",
     )
     key_provider: Literal["file", "environment"] = Field(
         "file", description="What holds the key-encryption keys: files of `key_folder`, or the environment"
@@ -218,64 +220,15 @@ class Settings(ProtectionSettings):
         description="The key-encryption keys where the environment holds them, by id, oldest first, as a JSON"
         ' object ({"2026": "AES-256-GCM:<base64>"})',
     )
-    access_token_seconds: Annotated[int, Field(ge=30, le=3600)] = Field(
-        900, description="Life of an access token that a person granted"
-    )
-    backend_token_seconds: Annotated[int, Field(ge=30, le=3600)] = Field(
-        300, description="Life of an access token that a client gets on its own behalf"
-    )
-    authorization_code_seconds: Annotated[int, Field(ge=10, le=600)] = Field(
-        60, description="An authorization code must be used within this time"
-    )
-    refresh_token_days: Annotated[float, Field(gt=0)] = Field(
-        30.0, description="How long after the person agreed a client may still refresh its access tokens"
-    )
-    signing_key_days: Annotated[float, Field(gt=0)] = Field(
-        90.0, description="Age at which the keys that sign tokens are replaced"
-    )
-    session_idle_minutes: Annotated[float, Field(gt=0)] = Field(
-        30.0, description="A session of the portal that is not used for this long has ended"
-    )
-    session_hours: Annotated[float, Field(gt=0)] = Field(
-        12.0, description="Longest life of a session of the portal, however much it is used"
-    )
-    second_factor_roles: tuple[str, ...] = Field(
-        ("system-administrator", "security-officer", "auditor"),
-        description="Roles that an account has only once a second factor is set up, as a JSON list",
-    )
-    password_length: Annotated[int, Field(ge=8, le=64)] = Field(
-        12, description="Fewest characters that a new password may have"
-    )
-    password_blocklist: Path | None = Field(
-        None, description="File of passwords that nobody may choose, one a line; empty: none beyond the rules"
-    )
-    client_jwks_sources: tuple[str, ...] = Field(
-        (),
-        description="Beginnings of the URLs that clients may publish their keys under, as a JSON list"
-        ' (["https://hospital.example/"]); empty: none, keys are registered with the client',
-    )
-    oidc_issuer: str = Field(
-        "", description="Issuer of an external OpenID provider whose access tokens are taken too"
-    )
-    oidc_audience: str = Field(
-        "", description="Audience that tokens of the external provider must have (default: the base URL)"
-    )
-    oidc_roles_claim: str = Field(
-        "roles", description="Claim of the external provider that holds roles, its parts joined by dots"
-    )
-    oidc_roles: dict[str, str] = Field(
-        {},
-        description="Role here by role there, as a JSON object"
-        ' ({"doctor": "clinician"}); what it does not name gives none',
-    )
-    oidc_claims: dict[str, str] = Field(
-        {},
-        description="Claims of the external provider that hold ids of resources, as a JSON object of"
-        " patient, practitioner, organization and department",
-    )
 
     break_glass_minutes: Annotated[int, Field(ge=5, le=1_440)] = Field(
         60, description="How long a record that a clinician opened in an emergency stays open"
+    )
+    anonymity_k: Annotated[int, Field(ge=2)] = Field(
+        5, description="Fewest patients who are alike in a de-identified export; a project may ask for more"
+    )
+    anonymity_left_out: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.05, description="Share of the patients that a de-identified export may leave out to be anonymous"
     )
     audit: Literal["on", "off"] = Field(
         "on", description="Whether interactions are recorded in the audit trail; off is for measuring only"
@@ -333,12 +286,19 @@ class Settings(ProtectionSettings):
             )
         return value or None
 
-    @field_validator("mllp_host")
-    @classmethod
-    def _only_loopback(cls, value: str) -> str:
-        if not is_loopback(value):
-            raise ValueError(f"{value} is not a loopback address; MLLP has no authentication of its own")
-        return value
+    @model_validator(mode="after")
+    def _only_loopback_without_certificates(self) -> Self:
+        files = (self.mllp_certificate, self.mllp_key, self.mllp_authorities)
+        if any(files) and not all(files):
+            raise ValueError("HIE_MLLP_CERTIFICATE, HIE_MLLP_KEY and HIE_MLLP_AUTHORITIES go together")
+        if self.mllp_senders is not None and not all(files):
+            raise ValueError("HIE_MLLP_SENDERS needs HIE_MLLP_CERTIFICATE")
+        if not is_loopback(self.mllp_host) and self.mllp_senders is None:
+            raise ValueError(
+                f"HIE_MLLP_HOST: {self.mllp_host} is not a loopback address; MLLP has no authentication of"
+                " its own, beyond it HIE_MLLP_CERTIFICATE and HIE_MLLP_SENDERS are needed"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_loopback_without_authentication(self) -> Self:
@@ -349,7 +309,7 @@ class Settings(ProtectionSettings):
         base = urlsplit(self.base_url)
         if self.auth == "on" and base.scheme != "https" and not is_loopback(base.hostname or ""):
             # RFC 6749, 3.1.2.1 and RFC 6750, 5.3: tokens do not travel in the clear
-            raise ValueError("HIE_AUTH=on needs a HIE_BASE_URL that begins with https://")
+            raise ValueError("Authentication needs a HIE_BASE_URL that begins with https://")
         return self
 
     @field_validator("time_zone")

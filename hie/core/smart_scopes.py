@@ -8,9 +8,12 @@ somebody see is the access policy's.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal, cast
 from urllib.parse import parse_qsl, quote
+
+from hie.core.access import Requester
 
 Context = Literal["patient", "user", "system"]
 """The record of the patient in context, all that the user may reach, all that the client may reach."""
@@ -134,3 +137,14 @@ def resource_scopes(scopes: Iterable[str]) -> Iterator[ResourceScope]:
         found = parse(scope)
         if found is not None:
             yield found
+
+
+@lru_cache(8_192)
+def for_letter(requester: Requester, letter: str) -> Requester:
+    """Return `requester` with those of its scopes about resources that permit `letter`, one of LETTERS."""
+    if requester.scopes is None:
+        return requester
+    kept = tuple(
+        each for each in requester.scopes if (found := parse(each)) is None or letter in found.permissions
+    )
+    return requester if kept == requester.scopes else replace(requester, scopes=kept)

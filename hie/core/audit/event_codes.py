@@ -60,6 +60,7 @@ _SUBTYPES: Final = {
     "sign-in": ("110122", "Login"),
     "sign-out": ("110123", "Logout"),
     "break-glass": ("110127", "Emergency Override Started"),
+    "break-glass-end": ("110138", "Emergency Override Stopped"),
 }
 
 

@@ -16,7 +16,7 @@ from hie.core.crypto.aead import Algorithm, new_key
 from hie.core.crypto.envelope import DataKey
 from hie.core.crypto.key_encryption import KeyEncryption
 from hie.core.crypto.wrapped_key import WrappedKey
-from hie.core.db.database import Transaction
+from hie.core.db.database import Connected
 from hie.core.errors import LockError
 from hie.core.security_errors import CiphertextError
 
@@ -33,12 +33,13 @@ class DataKeys:
     def __init__(self, key_encryption: KeyEncryption, algorithm: Algorithm, clock: Clock) -> None:
         """Take what wraps them, and the cipher of new ones."""
         self.key_encryption = key_encryption
-        self._algorithm = algorithm
+        self.algorithm = algorithm
         self._clock = clock
+        self._secrets: dict[str, bytes] = {}
         self._opened: dict[int, tuple[datetime, DataKey]] = {}
         self._lock = threading.Lock()
 
-    def hold(self, transaction: Transaction, scopes: Iterable[str]) -> Mapping[str, DataKey]:
+    def hold(self, transaction: Connected, scopes: Iterable[str]) -> Mapping[str, DataKey]:
         """Return the key to seal with for each of `scopes`, made where there is none.
 
         None of them can be destroyed before `transaction` ends. One statement where all are there.
@@ -49,7 +50,7 @@ class DataKeys:
         for _ in range(_ATTEMPTS):
             rows = [
                 WrappedKey.of(row)
-                for row in transaction.connection.execute(queries.HOLD, (wanted, int(self._algorithm)))
+                for row in transaction.connection.execute(queries.HOLD, (wanted, int(self.algorithm)))
             ]
             if len(rows) == len(wanted):
                 return {row.scope: self._open(row) for row in rows}
@@ -57,7 +58,7 @@ class DataKeys:
             self._make(transaction, [scope for scope in wanted if scope not in there])
         raise LockError(f"The keys of {len(wanted)} scopes are made and destroyed by others all the time")
 
-    def of(self, transaction: Transaction, key_ids: Iterable[int]) -> Mapping[int, DataKey]:
+    def of(self, transaction: Connected, key_ids: Iterable[int]) -> Mapping[int, DataKey]:
         """Return the keys that envelopes name; no statement where all of them are in memory.
 
         Raises KeyDestroyedError if one was destroyed, and CiphertextError if there never was such a key.
@@ -79,12 +80,28 @@ class DataKeys:
                     raise CiphertextError(f"There is no data key {key_id}")
         return found
 
-    def renew(self, transaction: Transaction, scope: str) -> DataKey:
+    def secret(self, transaction: Connected, scope: str) -> bytes:
+        """Return the first key of `scope` itself, made where there is none: for keyed digests, which last.
+
+        It is kept: such a scope is never erased.
+        """
+        found = self._secrets.get(scope)
+        if found is None:
+            row = transaction.connection.execute(queries.FIRST, (scope,)).fetchone()
+            if row is None:
+                self._make(transaction, [scope])
+                row = transaction.connection.execute(queries.FIRST, (scope,)).fetchone()
+            if row is None:
+                raise LockError(f"The key of `{scope}` is made and destroyed by others all the time")
+            found = self._secrets[scope] = WrappedKey.of(row).secret(self.key_encryption.provider)
+        return found
+
+    def renew(self, transaction: Connected, scope: str) -> DataKey:
         """Return a new version of the key of `scope`, which seals from now on; older ones still open."""
         self._make(transaction, [scope], anew=True)
         return self.hold(transaction, [scope])[scope]
 
-    def destroy(self, transaction: Transaction, scope: str) -> int:
+    def destroy(self, transaction: Connected, scope: str) -> int:
         """Destroy all keys of `scope`, once those who hold them have ended; return how many.
 
         What they sealed cannot be read any more when `transaction` is committed and, by processes that
@@ -100,14 +117,14 @@ class DataKeys:
                 self._opened.pop(key_id, None)
         return len(key_ids)
 
-    def _make(self, transaction: Transaction, scopes: list[str], *, anew: bool = False) -> None:
+    def _make(self, transaction: Connected, scopes: list[str], *, anew: bool = False) -> None:
         """Insert keys for `scopes` that have none, or with `anew` for all of them."""
         connection = transaction.connection
         current = self.key_encryption.current(transaction)
-        algorithm = int(self._algorithm)
+        algorithm = int(self.algorithm)
         versions = connection.execute(queries.NEXT_VERSIONS, (scopes, anew, algorithm)).fetchall()
         wrapped = [
-            self.key_encryption.wrap(current, scope, version, algorithm, new_key(self._algorithm))
+            self.key_encryption.wrap(current, scope, version, algorithm, new_key(self.algorithm))
             for scope, version in versions
         ]
         columns = ([scope for scope, _ in versions], [version for _, version in versions], wrapped)

@@ -15,7 +15,7 @@ from hie.core.clock import Clock
 from hie.core.crypto import queries
 from hie.core.crypto.key_provider import KeyProvider, check_key_id
 from hie.core.crypto.wrapped_key import WrappedKey, context_of
-from hie.core.db.database import Database, Transaction
+from hie.core.db.database import Connected, Database
 from hie.core.errors import ConfigurationError, ConflictError
 
 # Any number: two processes that start together must not both name a current key.
@@ -41,7 +41,7 @@ class KeyEncryption:
         self.provider = provider
         self._clock = clock
 
-    def current(self, transaction: Transaction) -> str:
+    def current(self, transaction: Connected) -> str:
         """Return the id of the current key.
 
         At the very first the newest key of the provider becomes it, or a new one where it has none.
@@ -56,7 +56,7 @@ class KeyEncryption:
         known = self.provider.key_ids()
         return self._make_current(transaction, known[-1] if known else self._new_id())
 
-    def rotate(self, transaction: Transaction, key_id: str | None = None) -> str:
+    def rotate(self, transaction: Connected, key_id: str | None = None) -> str:
         """Make `key_id` the current key, or a new one without it; return its id.
 
         Raises ConfigurationError where the provider has no such key and can make none.
@@ -101,7 +101,7 @@ class KeyEncryption:
         # Not before the commit: who was about to wrap by it is refused by the foreign key only then.
         self.provider.destroy(key_id)
 
-    def state(self, transaction: Transaction) -> Sequence[KeyState]:
+    def state(self, transaction: Connected) -> Sequence[KeyState]:
         """Return the keys, oldest first."""
         return [KeyState(*row) for row in transaction.connection.execute(queries.STATE).fetchall()]
 
@@ -112,7 +112,7 @@ class KeyEncryption:
     def _rewrapped(self, key_id: str, row: WrappedKey) -> bytes:
         return self.wrap(key_id, row.scope, row.version, row.algorithm, row.secret(self.provider))
 
-    def _make_current(self, transaction: Transaction, key_id: str) -> str:
+    def _make_current(self, transaction: Connected, key_id: str) -> str:
         self.provider.make(key_id)
         self._try(key_id)
         connection = transaction.connection

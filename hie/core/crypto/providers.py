@@ -7,6 +7,7 @@ from hie.core.crypto.file_keys import FileKeys
 from hie.core.crypto.key_encryption import KeyEncryption
 from hie.core.crypto.key_provider import KeyProvider
 from hie.core.crypto.suite import SUITES
+from hie.core.crypto.text_cipher import TextCipher
 from hie.core.settings import Settings
 
 
@@ -15,6 +16,11 @@ def key_provider(settings: Settings) -> KeyProvider:
     if settings.key_provider == "environment":
         return EnvironmentKeys(settings.key_encryption_keys)
     return FileKeys(settings.keys, SUITES[settings.crypto].aead)
+
+
+def text_cipher(settings: Settings, keys: DataKeys) -> TextCipher:
+    """Return the cipher of stored texts by `keys`, sealing what is new where the settings say so."""
+    return TextCipher(keys, is_on=settings.encryption == "on")
 
 
 def data_keys(settings: Settings, clock: Clock, provider: KeyProvider | None = None) -> DataKeys:

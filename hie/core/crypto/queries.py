@@ -15,6 +15,11 @@ CROSS JOIN LATERAL (
 ORDER BY s.n
 """
 
+FIRST: Final = """
+SELECT id, scope, version, algorithm, key_encryption_key_id, wrapped FROM data_key
+WHERE scope = %s AND wrapped IS NOT NULL ORDER BY version LIMIT 1
+"""
+
 READ: Final = """
 SELECT id, scope, version, algorithm, key_encryption_key_id, wrapped FROM data_key WHERE id = ANY(%s)
 """

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
-from typing import Any, LiteralString, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Final, LiteralString, Protocol, Self, cast
 
 import psycopg
 from sqlalchemy import Connection as SQLAlchemyConnection
@@ -25,6 +25,9 @@ from hie.core.audit.record import Record
 from hie.core.audit.trail import CURRENT, Step
 from hie.core.errors import ConnectionLostError, UnavailableError
 
+if TYPE_CHECKING:
+    from hie.core.crypto.text_cipher import TextCipher
+
 # A plan made while a table was empty and then kept halves the throughput once
 # the table has grown (measured: 357 to 163 messages a second), so every
 # execution is planned for its values. A server left at its defaults prices a look-up down an index as on
@@ -35,6 +38,17 @@ _SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c random_page_cost=1.1 
 _READER_OPTIONS = (
     " -c default_transaction_read_only=on -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
 )
+# Where a connection keeps the cipher of what is stored by it (`hie.core.crypto.text_cipher`).
+CIPHER: Final = "_text_cipher"
+
+
+class Connected(Protocol):
+    """A transaction, as far as statements need one."""
+
+    @property
+    def connection(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        """Its connection."""
+        ...
 
 
 class Recorder(Protocol):
@@ -68,6 +82,8 @@ class Transaction:
         self.recorder: Recorder | None = None
         self.recorded = 0
         """How many of its statements recorded what they changed."""
+        self.has_written = False
+        """Whether it wrote resources, which may yet be rolled back."""
 
     def retire(self) -> None:
         """Have the connection closed behind this transaction, and not used again.
@@ -112,6 +128,8 @@ class Database:
         self._readers = readers
         self.recorder: Recorder | None = None
         """What records transactions, where there is an audit trail."""
+        self.cipher: TextCipher | None = None
+        """What seals and opens stored texts; None: they are stored as they are."""
 
     @classmethod
     def from_url(cls, url: str, *, pool_size: int = 4, statement_timeout_seconds: float = 30.0) -> Self:
@@ -129,7 +147,7 @@ class Database:
         Raises UnavailableError when the server does not answer. A constraint
         that fails at COMMIT raises psycopg's error here, before the caller can answer anyone.
         """
-        with _work(self.engine, requester) as transaction:
+        with _work(self.engine, requester, self.cipher) as transaction:
             transaction.recorder = self.recorder
             yield transaction
             transaction._flush()  # noqa: SLF001 - the two classes are one thing
@@ -145,7 +163,7 @@ class Database:
         read of one resource costs 83 µs in place of 134. Raises UnavailableError when the server does
         not answer, and psycopg's ReadOnlySqlTransaction for a statement that writes.
         """
-        with _work(self._readers, requester) as transaction:
+        with _work(self._readers, requester, self.cipher) as transaction:
             yield transaction
             if transaction.trail is not None:
                 transaction.trail.steps += transaction.steps
@@ -178,13 +196,14 @@ def _engine(url: str, pool_size: int, **connect_args: object) -> Engine:
 
 
 @contextmanager
-def _work(engine: Engine, requester: Requester) -> Iterator[Transaction]:
+def _work(engine: Engine, requester: Requester, cipher: "TextCipher | None") -> Iterator[Transaction]:
     """Take a connection of `engine`; what is not committed is rolled back on an exception."""
     try:
         pooled = engine.raw_connection()
     except (psycopg.OperationalError, OperationalError, PoolTimeoutError) as error:
         raise UnavailableError("The database does not answer") from error
     transaction = Transaction(engine, pooled, requester)
+    vars(transaction.connection)[CIPHER] = cipher
     try:
         yield transaction
     except (psycopg.OperationalError, OperationalError) as error:

@@ -29,6 +29,8 @@ _LONG = re.compile(rb":\s*-?\d(?:[\d.]{15}|[\d.]*[eE])")
 
 # Every name of an object ends like this; so may some text in a string, which costs a second look.
 _NAME = re.compile(rb'"\s*:')
+# Twelve characters of a number may stand for gigabytes of digits; no double has such an exponent.
+_LARGEST_EXPONENT = 400
 _CONTAINERS = frozenset({dict, list})
 
 
@@ -37,9 +39,10 @@ def loads(text: bytes | str, *, has_unique_names: bool = True) -> Json:
 
     Numbers come as int, float, or Decimal where those would not print back
     the same digits. Raises MalformedJSONError with line and column, also for
-    NaN, Infinity and lone surrogates. Where the text comes from outside,
-    `has_unique_names` is False: then a name given twice in one object, which
-    FHIR forbids, is an error too and not the last one's silent win.
+    NaN, Infinity, lone surrogates and exponents far beyond a double's. Where the
+    text comes from outside, `has_unique_names` is False: then a name given twice
+    in one object, which FHIR forbids, is an error too and not the last one's
+    silent win.
     """
     raw = text.encode() if isinstance(text, str) else bytes(text)
     try:
@@ -88,7 +91,13 @@ def _unique(pairs: list[tuple[str, Json]]) -> JsonObject:
 
 def _faithful(digits: str) -> float | Decimal:
     number = float(digits)
-    return number if repr(number) == digits else Decimal(digits)
+    if repr(number) == digits:
+        return number
+    exact = Decimal(digits)
+    exponent = exact.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > _LARGEST_EXPONENT + len(digits):
+        raise MalformedJSONError(f"The body holds the number `{digits[:40]}`, whose exponent is too large")
+    return exact
 
 
 def _whole(digits: str) -> int | Decimal:

@@ -32,6 +32,8 @@ _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 # Digits that a float surely prints back as they are.
 _SHORT: Final = 15
+# What a message quotes of a name that is none of FHIR's: it may be as long as the body.
+_LONGEST_NAME: Final = 80
 _BOOLEANS: Final = {"true": True, "false": False}
 # XML Schema collapses the whitespace of these (https://www.w3.org/TR/xmlschema-2/#rf-whiteSpace).
 _COLLAPSED: Final = frozenset({"date", "dateTime", "instant", "time"})
@@ -228,7 +230,7 @@ class _Reader:
             if name in allowed:
                 self._node[name] = value
             elif not name.startswith(_SCHEMA_INSTANCE):
-                raise self._error(f"has no attribute `{name}`")
+                raise self._error(f"has no attribute `{name[:_LONGEST_NAME]}`")
 
     def _text_between(self, text: str) -> None:
         if text.strip(_SPACE):
@@ -240,6 +242,7 @@ class _Reader:
         slot = self._shape.get(f"{namespace} {local}")
         if slot is not None:
             return slot
+        namespace, local = namespace[:_LONGEST_NAME], local[:_LONGEST_NAME]
         if namespace not in (FHIR, XHTML):
             raise self._error(f"holds `{local}` of namespace `{namespace}`; FHIR's is {FHIR}")
         if not self._frames:

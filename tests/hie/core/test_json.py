@@ -84,3 +84,16 @@ def test_names_that_are_unique_pass(value: object) -> None:
     assert loads(dumps(value), has_unique_names=False) == value
     framed = {"text": '"a": 1, "a": 2', "inner": [value, {"text": '"b":'}]}
     assert loads(dumps(framed), has_unique_names=False) == framed
+
+
+@pytest.mark.parametrize("digits", ["1e-999999999", "0e-999999999", "-1.5E-5000", "0e999999999"])
+def test_number_that_stands_for_gigabytes_of_digits_is_refused(digits: str) -> None:
+    with pytest.raises(MalformedJSONError, match="exponent is too large"):
+        loads(f'{{"a":{digits}}}')
+
+
+@pytest.mark.parametrize("digits", ["1e-320", "1E-400", "0." + "0" * 2000 + "1", "1.50e-30", "0e-18"])
+def test_number_near_a_double_keeps_its_value(digits: str) -> None:
+    (value,) = loads(f'{{"a":{digits}}}').values()
+    assert Decimal(str(value)) == Decimal(digits)
+    assert len(dumps({"a": value})) < len(digits) + 500

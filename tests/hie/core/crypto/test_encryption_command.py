@@ -46,3 +46,15 @@ def test_keys_are_listed_rotated_and_dropped(settings: Settings) -> None:
     assert [path.name for path in settings.keys.iterdir()] == [f"{new}.key"]
     with wiring.build(settings) as exchange:
         assert exchange.identity.wrapper.unwrap(wrapped, name="one") == b"secret"
+
+
+def test_what_is_stored_is_changed_by_a_job_of_the_worker(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIE_ENCRYPTION", "on")
+    said = run("apply")
+    with wiring.build(settings) as exchange, exchange.database.reading() as transaction:
+        jobs = transaction.connection.execute("SELECT id::text, kind, state FROM job").fetchall()
+    assert [(f"begun as the job {identity}\n", kind, state) for identity, kind, state in jobs] == [
+        (said, "reseal", "queued")
+    ]

@@ -44,6 +44,22 @@ def test_other_names_get_an_outcome(host: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("hosts", [(), ("localhost", "localhost"), ("localhost", "evil.example")])
+def test_no_host_and_several_are_refused(hosts: tuple[str, ...]) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", host.encode()) for host in hosts]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+    asyncio.run(APP(scope, receive, send))
+    assert sent[0]["status"] == 400
+
+
 def test_websocket_of_another_name_is_closed() -> None:
     sent: list[Message] = []
 

@@ -1,0 +1,1 @@
+"""Content that is sent within resources: what of it is taken, and what scans it."""
