@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help install install-dev clients run test test-full test-rest lint bench bench-full docs lock clean
+.PHONY: help install install-dev clients run test test-full test-rest lint audit bench bench-full docs lock clean
 
 help:
 	@echo "make run        start the exchange with its demo city on 127.0.0.1 (HTTP 8000, MLLP 2575)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-full  everything at full size, at most 45 minutes"
 	@echo "make clients    FHIR clients from PyPI and npm, which some tests run against the server"
 	@echo "make lint       ruff, mypy --strict, import contracts"
+	@echo "make audit      known vulnerabilities of the locked packages, where the service is reachable"
 	@echo "make bench      benchmarks at small sizes; make bench-full at full size; BENCH=name for one"
 	@echo "make docs       the generated pages under docs/"
 
@@ -66,6 +67,9 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+
+audit: .venv/.installed-dev
+	.ci/audit
 
 bench: .venv/.installed-dev
 	$(BIN)/python -m tests.benchmarks --size small $(BENCH)

@@ -16,6 +16,7 @@ from hie.commands import (
     keys,
     load,
     migrate,
+    relabel,
     restore,
     send,
     serve,
@@ -36,7 +37,7 @@ app: Final = typer.Typer(
 )
 for module in (
     *(up, serve, gateway, worker, migrate, settings, convert, send, load, simulate),
-    *(account, client, token, keys, restore),
+    *(account, client, token, keys, restore, relabel),
 ):
     app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.run)
 

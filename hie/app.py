@@ -1,17 +1,19 @@
 """The ASGI application: the FHIR repository, the portal, health and metrics."""
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from granian import Granian
 from granian.constants import Interfaces
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from fhir_server import openapi
 from fhir_server.interactions.route import Table
@@ -23,20 +25,26 @@ from hie.core.fhir.json import dumps
 from hie.core.settings import Settings
 from hie.core.web import cors, errors
 from hie.core.web.auditing import AuditMiddleware
-from hie.core.web.authentication import AuthenticationMiddleware
+from hie.core.web.authentication import AuthenticationMiddleware, requester_of
 from hie.core.web.compression import CompressionMiddleware
 from hie.core.web.hosts import HostMiddleware
 from hie.core.web.rate_limit import AddressLimitMiddleware, RequesterLimitMiddleware
 from hie.core.web.response_headers import ResponseHeadersMiddleware
+from hie.core.web.scraping import Scraping, require_reader
 from hie.core.web.threads import THREADS
 from hie.identity import router as identity_router
 from hie.portal import identity_pages
 from hie.portal import router as portal
 from hie.portal.visits import SIGN_IN
+from hie.rights import router as rights_router
 
 # Names that a browser on this machine may use. Any other Host header is a page
 # of another site that made its name resolve to loopback.
 _HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+OFF = (
+    "HIE_AUTH=off: whoever reaches this address may do everything; laboratories with synthetic data only,"
+    " on the loopback address"
+)
 # What nobody needs to be known for: to find out how to be known, and whether the server is well.
 EVERYBODYS = (
     "/.well-known/",
@@ -55,6 +63,13 @@ EVERYBODYS = (
     "/sign-out",
     "/static/",
 )
+
+
+class _Application(FastAPI):
+    """Gives the headers to every answer, also to a fault's, which is made outside of all middleware."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ResponseHeadersMiddleware(super().build_middleware_stack(), is_https=self.state.is_https)
 
 
 def create() -> FastAPI:
@@ -82,7 +97,7 @@ def build(exchange: wiring.Exchange) -> FastAPI:
         THREADS.close()
         exchange.close()
 
-    app = FastAPI(
+    app = _Application(
         title="HIE",
         lifespan=lifespan,
         docs_url=None,
@@ -91,10 +106,11 @@ def build(exchange: wiring.Exchange) -> FastAPI:
         # Finding out for each request that nothing is configured takes 15 µs.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.state.is_https = exchange.settings.base_url.startswith("https://")
     is_protected = exchange.settings.auth == "on"
     _guard(app, exchange)
     errors.install(app)
-    if is_protected:  # before FHIR's, whose paths would match its configuration's
+    if is_protected:
         app.include_router(identity_router.build_router(exchange.identity))
         app.include_router(
             identity_pages.build_router(
@@ -102,10 +118,16 @@ def build(exchange: wiring.Exchange) -> FastAPI:
             )
         )
     fhir = build_router(
-        exchange.repository, exchange.database, exchange.settings, translator=exchange.translator
+        exchange.repository,
+        exchange.database,
+        exchange.settings,
+        translator=exchange.translator,
+        deidentification=exchange.privacy.exports,
+        erasure=exchange.erasure,
     )
-    # Not included: FastAPI would ask for each request whether the inclusion changes the route.
-    app.router.routes.append(Table(fhir.routes))
+    # Not included: FastAPI would ask for each request whether the inclusion changes the route. First, since
+    # it is asked most; the configuration of SMART, which its paths would match, is not its.
+    app.router.routes.insert(0, Table(fhir.routes, below="/fhir", other="/fhir/.well-known/"))
     description = dumps(openapi.document(app.title, app.version, fhir))
     sockets = APIRouter(prefix="/fhir")
     websocket.mount(
@@ -116,6 +138,7 @@ def build(exchange: wiring.Exchange) -> FastAPI:
         clock=exchange.clock,
     )
     app.include_router(sockets)
+    app.include_router(rights_router.build_router(exchange.rights))
     portal.install(
         app,
         portal.Parts(
@@ -123,9 +146,13 @@ def build(exchange: wiring.Exchange) -> FastAPI:
             database=exchange.database,
             jobs=exchange.jobs,
             subscriptions=exchange.subscriptions,
+            emergency=exchange.emergency_access,
+            projects=exchange.privacy.projects,
+            project_jobs=exchange.project_jobs,
             clock=exchange.clock,
             zone=exchange.settings.zone,
             complaint_days=exchange.settings.audit_complaint_days,
+            rights=exchange.rights,
         ),
     )
 
@@ -162,6 +189,7 @@ def _guard(app: FastAPI, exchange: wiring.Exchange) -> None:
             everybodys=EVERYBODYS,
             programs="/fhir",
             sign_in=SIGN_IN,
+            is_open=Scraping(settings.metrics_networks).is_open,
         )
     app.add_middleware(CompressionMiddleware)
     if settings.cors_origins:
@@ -182,7 +210,6 @@ def _guard(app: FastAPI, exchange: wiring.Exchange) -> None:
             rate=settings.unknown_requests_a_second,
             trusted_proxies=settings.trusted_proxies,
         )
-    app.add_middleware(ResponseHeadersMiddleware, is_https=settings.base_url.startswith("https://"))
 
 
 def _own_name(settings: Settings) -> list[str]:
@@ -203,6 +230,8 @@ def _registry() -> CollectorRegistry:
 def serve(settings: Settings) -> None:
     """Serve `create` with granian until SIGINT or SIGTERM; its processes end with this one in any case."""
     processes.lead()
+    if settings.auth == "off":
+        logging.getLogger(__name__).warning(OFF)
     Granian(
         target="hie.app:create",
         factory=True,

@@ -7,29 +7,16 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import MetaData
-from sqlmodel import SQLModel
-
-import analytics.tables
-import booking.tables
-import fhir_server.full_text.tables
-import fhir_server.jobs.tables
-import fhir_server.subscriptions.tables
-import fhir_server.tables
-import hie.consent.tables
-import hie.core.audit.tables
-import hie.core.crypto.tables
-import hie.core.outbox
-import hie.identity.tables
-import hie.policy.tables
-import hie.simulator.tables
-import hl7_gateway.tables
 from analytics.counts import DailyCounts
 from analytics.refresh import TOPIC, CaseRefresh
+from fhir_server.attachments.findings import findings_of_attachments
 from fhir_server.audit.search import TrailSearch
-from fhir_server.bulk import export, import_, reindex
+from fhir_server.bulk import deidentified, export, import_, record_copy, reindex, resealing
 from fhir_server.bulk.batch import BatchImporter
+from fhir_server.bulk.deidentified_jobs import DeidentifiedJobs
 from fhir_server.bulk.pool import ImportPool
+from fhir_server.bulk.record_copy import RecordCopies
+from fhir_server.erasure import PatientErasure
 from fhir_server.full_text.words_indexer import WordsIndexer
 from fhir_server.interactions import deferred
 from fhir_server.interactions.deferred_job import Deferred
@@ -37,6 +24,7 @@ from fhir_server.jobs.job import JobKind
 from fhir_server.jobs.oversight import JobsOfAll
 from fhir_server.jobs.runner import Runner
 from fhir_server.jobs.service import Jobs
+from fhir_server.masked import MaskedRepository
 from fhir_server.operations import own_definitions
 from fhir_server.router import mounted
 from fhir_server.search.definition_findings import findings_of_definitions
@@ -56,48 +44,44 @@ from fhir_server.validation.level import ResourceValidator
 from fhir_server.validation.profile.validator import ProfileValidator
 from fhir_server.validation.stored import StoredResources
 from fhir_server.validation.structure import StructureValidator
+from hie import conversion
 from hie.consent.derivation import ConsentRefresh, ConsentRules
 from hie.consent.queries import withheld
 from hie.core.access import Permissive
 from hie.core.audit.auditing import Auditing
 from hie.core.clock import Clock, SystemClock
 from hie.core.crypto.data_keys import DataKeys
-from hie.core.crypto.providers import data_keys
+from hie.core.crypto.providers import data_keys, text_cipher
 from hie.core.db import embedded
 from hie.core.db.database import Database
 from hie.core.outbox import Handler
 from hie.core.oversight import JobOversight, SubscriptionOversight
+from hie.core.personal_rights import Erasure
 from hie.core.ports import AccessPolicy, CodeTranslator, DailyCountSink
 from hie.core.settings import Settings
 from hie.core.web.outgoing import Destinations
 from hie.identity.service import Identity
 from hie.identity.wards import wards_of
+from hie.policy import break_glass
 from hie.policy.access import RuledPolicy
 from hie.policy.break_glass import EmergencyAccess
+from hie.policy.break_glass_notice import BreakGlassNotice
+from hie.policy.label_spread import LabelSpread
+from hie.policy.label_table import load_labels
+from hie.policy.labelling import Labelling
 from hie.policy.policy import load_policy
+from hie.privacy.masking import RoleMasking
+from hie.privacy.office import PrivacyOffice
+from hie.rights.bureau import Bureau, Office
+from hie.rights.readable import ReadableRecord
+from hie.schema import schema as schema  # noqa: PLC0414 - asked for here by its name
+from hl7_gateway import journal
 from hl7_gateway.convert.engine import Engine
 from hl7_gateway.convert.supported import resource_types
+from hl7_gateway.resealing import JournalResealing
 from hl7_gateway.server import Gateway
 from terminology.concept_translation import ConceptMapTranslator
 from terminology.translation import ConceptMaps
-
-# Importing them is what fills the metadata.
-_WITH_TABLES = (
-    analytics.tables,
-    booking.tables,
-    fhir_server.full_text.tables,
-    fhir_server.jobs.tables,
-    fhir_server.subscriptions.tables,
-    fhir_server.tables,
-    hie.consent.tables,
-    hie.core.audit.tables,
-    hie.core.crypto.tables,
-    hie.core.outbox,
-    hie.identity.tables,
-    hie.policy.tables,
-    hie.simulator.tables,
-    hl7_gateway.tables,
-)
 
 
 @dataclass
@@ -111,7 +95,11 @@ class Exchange:
     auditing: Auditing
     access: AccessPolicy
     repository: Repository
+    privacy: PrivacyOffice
+    project_jobs: DeidentifiedJobs
     search: SearchService
+    labelling: Labelling
+    label_spread: LabelSpread
     structure: StructureValidator
     daily_counts: DailyCountSink
     handlers: Mapping[str, Sequence[Handler]]
@@ -121,11 +109,15 @@ class Exchange:
     job_kinds: Mapping[str, JobKind]
     jobs: JobOversight
     subscriptions: SubscriptionOversight
+    rights: Bureau
+    erasure: Erasure
+    keys: DataKeys
+    """The data keys of what is encrypted in the database."""
 
     @cached_property
     def engine(self) -> Engine:
         """The conversion engine; its maps are compiled on first use."""
-        return engine()
+        return conversion.engine()
 
     @cached_property
     def emergency_access(self) -> EmergencyAccess:
@@ -137,11 +129,6 @@ class Exchange:
     def identity(self) -> Identity:
         """Accounts, clients and tokens."""
         return Identity(self.database, self.settings, self.clock, self.keys)
-
-    @cached_property
-    def keys(self) -> DataKeys:
-        """The data keys of what is encrypted in the database."""
-        return data_keys(self.settings, self.clock)
 
     def gateway(self) -> Gateway:
         """Return a gateway process, not yet listening, with what the first message needs loaded."""
@@ -182,6 +169,9 @@ class Exchange:
 
     def publish(self) -> None:
         """Store the resources that are part of the server; what is stored already stays as it is."""
+        if self.database.cipher is not None:
+            with self.database.transaction() as transaction:
+                self.database.cipher.prepare(transaction.connection)
         with self.database.transaction() as transaction:
             own_definitions.publish(self.repository, transaction)
 
@@ -222,12 +212,16 @@ def build(
         pool_size=settings.database_pool,
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
+    keys = data_keys(settings, clock)
+    cipher = database.cipher = text_cipher(settings, keys)
     auditing = Auditing(settings, database, patients=StoredPatients(), clock=clock)
     auditing.attach()
     structure = StructureValidator()
-    search = SearchService(settings)
+    masking = RoleMasking()
+    search = SearchService(settings, masking=masking)
     # one connection, opened when first a profile is asked for
     definitions = Database.from_url(url, pool_size=1)
+    definitions.cipher = cipher
     profiles = ProfileValidator(StoredResources(definitions, search))
     indexer = search.indexer
     if auditing.is_on:
@@ -236,15 +230,21 @@ def build(
     sensitive = frozenset(code for _, code in load_policy().sensitive)
     consents = ConsentRules(settings.base_url, settings.zone, sensitive)
     deciding = access or (policy(settings, clock) if settings.auth == "on" else Permissive())
-    repository = Repository(
+    labels = labelling(settings, is_lasting=not isinstance(deciding, Permissive))
+    repository = MaskedRepository(
+        masking=masking,
         validator=FurtherValidator(
             FurtherValidator(
-                ResourceValidator(structure, profiles, clock),
-                "Subscription",
-                findings_of_subscriptions(criteria, clock),
+                FurtherValidator(
+                    ResourceValidator(structure, profiles, clock),
+                    "Subscription",
+                    findings_of_subscriptions(criteria, clock),
+                ),
+                "SearchParameter",
+                findings_of_definitions(indexer),
             ),
-            "SearchParameter",
-            findings_of_definitions(indexer),
+            None,
+            findings_of_attachments(settings),
         ),
         validation=settings.validation,
         indexer=indexer,
@@ -255,7 +255,10 @@ def build(
         reserved=own_definitions.reserved(),
         max_nesting=settings.max_nesting,
         derivations=(consents,),
+        labeller=labels,
     )
+    consents.follow(repository)
+    label_spread = LabelSpread(repository, labels, load_labels().derived, load_policy().subjects)
     translator = ConceptMapTranslator(ConceptMaps())
     imports = ImportPool(
         partial(batch_importer, settings, url, access),
@@ -269,8 +272,20 @@ def build(
             max_nesting=settings.max_nesting,
         ),
     )
-    server = build_server(repository, database, settings, translator=translator)
+    privacy = PrivacyOffice(settings, database, deciding, clock, keys)
+    erasure = PatientErasure(keys, clock, jobs=settings.jobs, elsewhere=(journal.erase,))
+    server = build_server(
+        repository,
+        database,
+        settings,
+        translator=translator,
+        deidentification=privacy.exports,
+        erasure=erasure,
+    )
     mounted(server)  # what it says of itself is what its routes are
+    office = Office(settings, database, repository, clock, keys)
+    copies = RecordCopies(Jobs(settings.base_url.rstrip("/"), settings.jobs, clock))
+    rights = office.bureau(copies, erasure)
     return Exchange(
         settings=settings,
         clock=clock,
@@ -279,28 +294,51 @@ def build(
         auditing=auditing,
         access=deciding,
         repository=repository,
+        privacy=privacy,
+        project_jobs=DeidentifiedJobs(server.jobs, privacy.exports),
         search=search,
+        labelling=labels,
+        label_spread=label_spread,
         structure=structure,
         daily_counts=DailyCounts(),
         handlers={
             TOPIC: (
                 CaseRefresh(repository, settings.zone),
                 ConsentRefresh(repository, consents),
+                label_spread,
+                office.receipts(repository),
                 Subscriber(repository, criteria, Destinations(settings.subscription_endpoints), clock),
-            )
+            ),
+            break_glass.TOPIC: (BreakGlassNotice(clock),),
         },
         translator=translator,
         definitions=definitions,
         imports=imports,
         job_kinds={
-            export.KIND: export.Export(repository, indexer, clock, base_url=settings.base_url.rstrip("/")),
+            export.KIND: export.Export(repository, indexer, clock, base_url=server.base_url, masking=masking),
+            deidentified.KIND: deidentified.DeidentifiedExport(
+                repository, indexer, clock, base_url=server.base_url, deidentification=privacy.exports
+            ),
             import_.KIND: import_.Import(imports, limit_bytes=settings.max_body_bytes),
             reindex.KIND: reindex.Reindex(Reindexer(search.indexer, search.stored_parameters)),
             deferred.KIND: Deferred(server),
+            resealing.KIND: resealing.Reseal(cipher, indexer, {"journal": JournalResealing(cipher)}),
+            record_copy.KIND: record_copy.RecordCopy(
+                server, ReadableRecord(settings.zone), rights.rights.copy_made, clock
+            ),
         },
         jobs=JobsOfAll(repository, Jobs(settings.base_url.rstrip("/"), settings.jobs, clock)),
         subscriptions=WorkedSubscriptions(repository),
+        rights=rights,
+        erasure=erasure,
+        keys=keys,
     )
+
+
+def labelling(settings: Settings, *, is_lasting: bool) -> Labelling:
+    """Return what puts security labels on whatever is stored."""
+    table = load_labels(settings.label_rules)
+    return Labelling(table, load_policy().sensitive, settings.base_url, is_lasting=is_lasting)
 
 
 def policy(settings: Settings, clock: Clock) -> RuledPolicy:
@@ -323,18 +361,8 @@ def batch_importer(settings: Settings, url: str, access: AccessPolicy | None) ->
     return build(settings, database_url=url, access=access).imports.own
 
 
-def engine() -> Engine:
-    """Return a conversion engine with its maps compiled; it needs no database."""
-    return Engine(ConceptMaps())
-
-
 def url_of(settings: Settings) -> str:
     """Return the database URL of the setting, or of the embedded server, which is started if need be."""
     if settings.database_url:
         return settings.database_url
     return embedded.url(embedded.start(settings.var_dir / "postgres"))
-
-
-def schema() -> MetaData:
-    """Return the tables of every feature."""
-    return SQLModel.metadata

@@ -12,9 +12,16 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
+from hie.core.clock import SystemClock
+from hie.core.crypto.providers import data_keys, text_cipher
 from hie.core.db import embedded
 from hie.core.db.database import Database
+from hie.core.settings import Settings
 from hie.migrations import upgrade
+from tests import canary
+
+# Most tests ask as nobody; those of authentication switch it on.
+os.environ.setdefault("HIE_AUTH", "off")
 
 ROOT = Path(__file__).resolve().parent.parent
 IS_FULL = os.environ.get("HIE_TEST_FULL") == "1"
@@ -22,6 +29,10 @@ IS_FULL = os.environ.get("HIE_TEST_FULL") == "1"
 # Two shared cores make single examples slow at random; what they find is not.
 settings.register_profile("hie", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("hie")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    canary.begin(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def audit_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the local logs of the audit trail out of `var`, where a worker would take them for its own."""
     os.environ.setdefault("HIE_AUDIT_FOLDER", str(tmp_path_factory.mktemp("audit")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def key_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the keys of the run, which HIE_ENCRYPTION=on makes, out of `var`."""
+    os.environ.setdefault("HIE_KEY_FOLDER", str(tmp_path_factory.mktemp("keys")))
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +72,13 @@ def server_url() -> str:
     if external:
         return external
     server = embedded.start(ROOT / "var" / "test-postgres")
-    return str(server.get_uri(database="postgres"))
+    url = str(server.get_uri(database="postgres"))
+    # Tests kill processes, never the machine; and each makes a database, whose pages go through the WAL.
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "wal_compression"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +105,20 @@ def database_url(server_url: str, template: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def plain_bodies() -> None:
+    """Skip a test whose SQL looks into bodies where the run encrypts them."""
+    if Settings().encryption == "on":
+        pytest.skip("HIE_ENCRYPTION is on: PostgreSQL cannot look into what is stored")
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(server_url: str, template: str) -> Iterator[str]:
+    """The URL of a fresh database of the module's own, for tests that leave no trace in it."""
+    with fresh_database(server_url, template) as url:
+        yield url
+
+
 @contextmanager
 def fresh_database(server_url: str, template: str) -> Iterator[str]:
     """Make a database like `template`, give its URL, and drop it in the end."""
@@ -99,6 +136,10 @@ def fresh_database(server_url: str, template: str) -> Iterator[str]:
 def database(database_url: str) -> Iterator[Database]:
     """A fresh database with the current schema."""
     with Database.from_url(database_url, pool_size=8) as opened:
+        settings = Settings()
+        opened.cipher = text_cipher(settings, data_keys(settings, SystemClock()))
+        with opened.transaction() as transaction:
+            opened.cipher.prepare(transaction.connection)
         yield opened
 
 

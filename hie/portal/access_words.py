@@ -40,6 +40,11 @@ _OF_KINDS: Final = {
     "trail": "used",
     "sign-in": "used",
 }
+_OF_INTERACTIONS: Final = {
+    "break-glass-end": "emergency-ended",
+    "break-glass-review": "emergency-reviewed",
+    "notice": "emergency-told",
+}
 _REFUSED: Final = (401, 403)
 _FIRST_FAILURE: Final = 400
 
@@ -108,6 +113,8 @@ def _who(said: JsonObject, viewer: str) -> str:
 
 
 def _deed(body: JsonObject) -> str:
+    if body["do"] in _OF_INTERACTIONS:
+        return _OF_INTERACTIONS[body["do"]]
     if body["kind"] in _OF_KINDS:
         return _OF_KINDS[body["kind"]]
     if body["do"].startswith("search"):

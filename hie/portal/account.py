@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from hie.core.errors import RequestError
 from hie.core.security_errors import PasswordError
 from hie.identity import granted, second_factor
+from hie.identity.outside import bindings
 from hie.identity.service import Identity, Visitor
 from hie.portal.page import Pages
 from hie.portal.visits import Visits, record_change
@@ -26,6 +27,7 @@ def mount(router: APIRouter, pages: Pages, identity: Identity) -> None:
     def page(request: Request, visitor: Visitor, *, fault: str = "", codes: Sequence[str] = ()) -> Response:
         with identity.database.transaction() as transaction:
             grants = granted.grants_of(transaction, visitor.person.account.id, identity.clock.now())
+            links = bindings.of_account(transaction, visitor.person.account.id)
         uri = second_factor.pending_set_up(visitor.person.account, wrapper=identity.wrapper)
         return pages.render(
             request,
@@ -34,6 +36,8 @@ def mount(router: APIRouter, pages: Pages, identity: Identity) -> None:
             visitor=visitor,
             form_token=visitor.session.form_token,
             grants=grants,
+            links=links,
+            providers=identity.outside.configurations,
             uri=uri,
             picture=second_factor.picture(uri) if uri else "",
             has_second_factor=second_factor.is_set_up(visitor.person.account),

@@ -10,13 +10,16 @@ from fastapi.responses import HTMLResponse
 
 from analytics.board import DayCount, SeriesBoard, board
 from analytics.condition_groups import condition_groups
+from hie.core.access import Role
 from hie.core.db.database import Database
 from hie.core.errors import NotFoundError
 from hie.portal import chart
 from hie.portal.chart import Chart
 from hie.portal.page import Pages, requester_of
+from hie.portal.people_of_trail import require_role
 
 DAYS: Final = 90
+ANALYSTS: Final = frozenset({Role.ANALYST, Role.PUBLIC_HEALTH_OFFICER})
 # The days whose alarms are listed; older ones stand in the charts.
 _LISTED: Final = timedelta(days=14)
 
@@ -47,6 +50,7 @@ def mount(router: APIRouter, pages: Pages, database: Database) -> None:
 
     @router.get("/warning")
     def warning(request: Request, group: str = "") -> HTMLResponse:
+        require_role(request, ANALYSTS)
         groups = condition_groups()
         if group and group not in {each.key for each in groups}:
             raise NotFoundError(f"There is no condition group `{group}`")

@@ -31,6 +31,7 @@ from hie.portal.visits import Visits, record_change, to_sign_in
 _AUTHORIZE: Final = "/oauth/authorize"
 _DECISION: Final = "/oauth/decision"
 _LONGEST: Final = 200
+_ANEW_SECONDS: Final = 60
 
 
 def mount(router: APIRouter, pages: Pages, identity: Identity, store: VersionedStore) -> None:
@@ -49,6 +50,12 @@ def mount(router: APIRouter, pages: Pages, identity: Identity, store: VersionedS
                 visitor = visits.visitor(request)
                 if visitor is None and asked.prompt == "none":
                     raise authorization.login_required(asked)
+                if visitor is not None and not asked.is_fresh(
+                    visitor.session.authenticated_at, identity.clock.now()
+                ):
+                    if asked.prompt == "none":
+                        raise authorization.login_required(asked)
+                    return to_sign_in(f"{_AUTHORIZE}?{urlencode(_signed_in_anew(parameters))}", is_anew=True)
                 if visitor is None:
                     return to_sign_in(f"{_AUTHORIZE}?{urlencode(parameters)}")
                 offered = authorization.offer(work, asked, visitor.person)
@@ -81,6 +88,13 @@ def mount(router: APIRouter, pages: Pages, identity: Identity, store: VersionedS
         return RedirectResponse(f"{_AUTHORIZE}?{urlencode(parameters)}", HTTPStatus.SEE_OTHER)
 
     _mount_decision(router, identity, store, visits)
+
+
+def _signed_in_anew(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the request as it goes on after signing in anew: what asked for that is answered then."""
+    kept = {name: value for name, value in parameters.items() if name not in {"prompt", "max_age"}}
+    prompt = " ".join(each for each in parameters.get("prompt", "").split() if each != "login")
+    return kept | {"max_age": str(_ANEW_SECONDS)} | ({"prompt": prompt} if prompt else {})
 
 
 def _mount_decision(router: APIRouter, identity: Identity, store: VersionedStore, visits: Visits) -> None:

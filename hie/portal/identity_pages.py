@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from hie.core.clock import Clock
 from hie.identity.service import Identity
-from hie.portal import account, administration, authorization, launches, sign_in
+from hie.portal import account, administration, authorization, card_desk, launches, outside, sign_in
 from hie.portal.former_identities import VersionedStore
 from hie.portal.page import Pages
 
@@ -17,6 +17,8 @@ def build_router(identity: Identity, store: VersionedStore, clock: Clock, zone: 
     pages = Pages(clock, zone)
     sign_in.mount(router, pages, identity)
     account.mount(router, pages, identity)
+    outside.mount(router, pages, identity, store)
+    card_desk.mount(router, pages, identity, store)
     administration.mount(router, pages, identity)
     authorization.mount(router, pages, identity, store)
     launches.mount(router, pages, identity, store)

@@ -17,11 +17,11 @@ from hie.portal.own_site import require_own_site
 from hie.portal.page import Pages, language_of, requester_of
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Kind = Literal["export", "import", "reindex", "request"]
+Kind = Literal["export", "import", "reindex", "request", "de-identify"]
 Said = Literal["cancelled"]
 
 STATES: Final[tuple[State, ...]] = ("queued", "running", "done", "failed")
-KINDS: Final[tuple[Kind, ...]] = ("export", "import", "reindex", "request")
+KINDS: Final[tuple[Kind, ...]] = ("export", "import", "reindex", "request", "de-identify")
 _PAGE: Final = 50
 
 

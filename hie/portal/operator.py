@@ -7,12 +7,15 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from hie.core.access import Role
 from hie.core.db.database import Database
 from hie.portal import queries
 from hie.portal.page import Pages, requester_of
+from hie.portal.people_of_trail import require_role
 from hie.portal.queries import Known, Traffic
 from hie.portal.silence import Judgement, Voice, judge
 
+OPERATORS: Final = frozenset({Role.OPERATOR})
 _FAILURES: Final = 30
 
 
@@ -36,6 +39,7 @@ def mount(router: APIRouter, pages: Pages, database: Database) -> None:
 
     @router.get("/gateway")
     def gateway(request: Request) -> HTMLResponse:
+        require_role(request, OPERATORS)
         now = pages.clock.now()
         local = now.astimezone(pages.zone)
         midnight = datetime.combine(local.date(), time.min, pages.zone)

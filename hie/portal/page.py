@@ -80,6 +80,8 @@ class Pages:
             navigation=guided.navigation,
             home=guided.home,
             is_signed_in=requester_of(request).kind == "person",
+            # authentication leaves a requester with every request, nobody known included
+            is_protected=hasattr(request.state, "requester"),
             path=request.url.path,
             here=_here(request),
             now=now,

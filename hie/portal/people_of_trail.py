@@ -22,7 +22,7 @@ def require_role(request: Request, roles: frozenset[Role]) -> None:
     """Raise ForbiddenError unless the reader has one of `roles`; without authentication there are none."""
     requester: Requester | None = getattr(request.state, "requester", None)
     if requester is not None and not (requester.kind == "person" and requester.roles & roles):
-        raise ForbiddenError("This page is for auditors and security officers")
+        raise ForbiddenError(f"This page is for the roles {', '.join(sorted(roles))}")
 
 
 def own_patient(request: Request, asked: str) -> str:

@@ -39,23 +39,23 @@ SELECT sender, count(*) FILTER (WHERE received_at >= %(today)s),
     count(*) FILTER (WHERE received_at >= %(yesterday)s)
 FROM journal WHERE state = 'failed' AND received_at >= least(%(today)s, %(yesterday)s) GROUP BY sender
 """
-# MSH-7 of any bytes: 'escape' makes text of them and leaves ASCII as it is; MSH-1 is the separator.
 _HABIT: Final = """
-SELECT f.name, f.received_at, split_part(f.head, substr(f.head, 4, 1), 7) FROM (
-    SELECT s.name, m.received_at, substring(encode(substring(m.raw FROM 1 FOR 512), 'escape') FROM 'MSH.*')
+SELECT f.name, f.received_at, f.sent_at FROM (
+    SELECT s.name, m.received_at, m.sent_at
     FROM unnest(%(names)s::text[]) AS s (name)
     CROSS JOIN generate_series(%(since)s, %(now)s, interval '1 hour') AS h (hour)
     CROSS JOIN LATERAL (
-        SELECT received_at, raw FROM journal
+        SELECT received_at, sent_at FROM journal
         WHERE sender = s.name AND received_at >= h.hour AND received_at < h.hour + interval '1 hour'
         ORDER BY received_at DESC LIMIT 1) AS m
     UNION ALL
-    SELECT s.name, m.received_at, substring(encode(substring(m.raw FROM 1 FOR 512), 'escape') FROM 'MSH.*')
+    SELECT s.name, m.received_at, m.sent_at
     FROM unnest(%(names)s::text[]) AS s (name)
     CROSS JOIN LATERAL (
-        SELECT received_at, raw FROM journal WHERE sender = s.name ORDER BY received_at DESC LIMIT %(latest)s
+        SELECT received_at, sent_at FROM journal WHERE sender = s.name
+        ORDER BY received_at DESC LIMIT %(latest)s
     ) AS m
-) AS f (name, received_at, head)
+) AS f (name, received_at, sent_at)
 """
 _FAILURES: Final = """
 SELECT received_at, sender, event, control_id, stage, error ->> 'class', error ->> 'location', ack_code

@@ -51,7 +51,7 @@ NAVIGATION: Final[Mapping[Role, tuple[Link, ...]]] = {
         Link("/metrics", "nav.metrics"),
         Link("/fhir/metadata", "nav.capability"),
     ),
-    Role.ANALYST: (Link("/warning", "nav.warning"),),
+    Role.ANALYST: (Link("/warning", "nav.warning"), Link("/projects", "nav.projects")),
 }
 """What each role is led to; the first entry is its home."""
 
@@ -70,9 +70,21 @@ _SIGN_IN: Final = Link("/sign-in", "nav.sign-in")
 # The pages of the audit trail, by who has them; operators have none where authentication is on.
 _TRAIL: Final[tuple[tuple[access.Role, Link], ...]] = (
     (access.Role.AUDITOR, Link("/audit", "nav.audit")),
+    (access.Role.SECURITY_OFFICER, Link("/emergencies", "nav.emergencies")),
     (access.Role.SECURITY_OFFICER, Link("/audit", "nav.audit")),
     (access.Role.SECURITY_OFFICER, Link("/complaints", "nav.complaints")),
+    (access.Role.SECURITY_OFFICER, Link("/projects", "nav.projects")),
+    (access.Role.SECURITY_OFFICER, Link("/rights", "nav.rights-desk")),
+    (access.Role.CARD_DESK, Link("/card-desk", "nav.card-desk")),
+    (access.Role.CARD_DESK, Link("/rights", "nav.rights-desk")),
+    (access.Role.SECURITY_OFFICER, Link("/processing", "nav.processing")),
     (access.Role.CITIZEN, Link("/my/accesses", "nav.accesses")),
+    (access.Role.CITIZEN, Link("/my/rights", "nav.rights")),
+    (access.Role.GUARDIAN, Link("/my/rights", "nav.rights")),
+    (access.Role.CITIZEN, Link("/my/consents", "nav.consents")),
+    (access.Role.GUARDIAN, Link("/my/consents", "nav.consents")),
+    (access.Role.CITIZEN, Link("/my/notices", "nav.notices")),
+    (access.Role.CLINICIAN, Link("/emergency", "nav.emergency")),
 )
 
 

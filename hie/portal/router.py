@@ -10,22 +10,34 @@ from fastapi import APIRouter, FastAPI
 
 from hie.core.clock import Clock
 from hie.core.db.database import Database
+from hie.core.deidentification import ProjectJobs
 from hie.core.oversight import JobOversight, SubscriptionOversight
+from hie.policy.break_glass import EmergencyAccess
 from hie.portal import (
     analyst,
     audit_trail,
     clinician,
     complaints,
+    consents,
+    emergencies,
+    emergency,
     error_pages,
     jobs,
+    notices,
     operator,
     own_accesses,
+    own_rights,
+    processing,
+    projects,
+    rights_desk,
     static_files,
     subscriptions,
     switches,
 )
 from hie.portal.former_identities import VersionedStore
 from hie.portal.page import Pages
+from hie.privacy.projects import Projects
+from hie.rights.bureau import Bureau
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +48,13 @@ class Parts:
     database: Database
     jobs: JobOversight
     subscriptions: SubscriptionOversight
+    emergency: EmergencyAccess
+    projects: Projects
+    project_jobs: ProjectJobs
     clock: Clock
     zone: ZoneInfo
     complaint_days: int = 15
+    rights: Bureau | None = None
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -63,6 +79,15 @@ def _router(pages: Pages, parts: Parts) -> APIRouter:
     audit_trail.mount(router, pages, parts.database, parts.store)
     own_accesses.mount(router, pages, parts.database, parts.store, answer_days=parts.complaint_days)
     complaints.mount(router, pages, parts.database, parts.store)
+    consents.mount(router, pages, parts.database, parts.store)
+    notices.mount(router, pages, parts.database, parts.store)
+    emergency.mount(router, pages, parts.database, parts.emergency)
+    emergencies.mount(router, pages, parts.database)
+    projects.mount(router, pages, parts.database, parts.projects, parts.project_jobs)
+    if parts.rights is not None:
+        own_rights.mount(router, pages, parts.rights)
+        rights_desk.mount(router, pages, parts.rights)
+        processing.mount(router, pages, parts.rights)
     switches.mount(router)
     router.include_router(static_files.build_router())
     return router

@@ -29,14 +29,21 @@ def mount(router: APIRouter, pages: Pages, identity: Identity) -> None:
         token = visits.early_token(request)
         status = HTTPStatus.OK if answer is None else HTTPStatus.UNAUTHORIZED
         page = pages.render(
-            request, "sign_in.html", status=status, form_token=token, back=back, name=name, answer=answer
+            request,
+            "sign_in.html",
+            status=status,
+            form_token=token,
+            back=back,
+            name=name,
+            answer=answer,
+            providers=identity.outside.configurations,
         )
         visits.keep_early_token(page, token)
         return page
 
     @router.get(SIGN_IN)
-    def sign_in_page(request: Request, back: _Address = "/") -> Response:
-        if visits.visitor(request) is not None:
+    def sign_in_page(request: Request, back: _Address = "/", *, anew: bool = False) -> Response:
+        if not anew and visits.visitor(request) is not None:
             return RedirectResponse(own_path(back), HTTPStatus.SEE_OTHER)
         return form(request, None, back=own_path(back))
 
@@ -53,16 +60,21 @@ def mount(router: APIRouter, pages: Pages, identity: Identity) -> None:
         if before is not None:  # its cookie is about to be replaced; nobody could sign it out any more
             with identity.database.transaction() as transaction:
                 sessions.end(transaction, before.secret)
-        return _entered(visits, answer, own_path(back))
+        return entered(visits, answer, own_path(back))
 
     @router.post("/sign-out")
     def sign_out(request: Request, form_token: _Text) -> Response:
         visitor = visits.visitor(request) or visits.half_signed_in(request)
+        elsewhere = ""
         if visitor is not None:
             visits.check_form(request, visitor, form_token)
             with identity.database.transaction() as transaction:
                 sessions.end(transaction, visitor.secret)
-        response = RedirectResponse(SIGN_IN, HTTPStatus.SEE_OTHER)
+            back = f"{identity.terms.issuer}{SIGN_IN}"
+            elsewhere = identity.outside.sign_out_address(visitor.session.provider, back)
+        response: Response = RedirectResponse(SIGN_IN, HTTPStatus.SEE_OTHER)
+        if elsewhere:
+            response = pages.render(request, "signed_out.html", address=elsewhere)
         visits.leave(response)
         return response
 
@@ -88,7 +100,7 @@ def _mount_second_factor(router: APIRouter, pages: Pages, identity: Identity, vi
         answer = identity.sign_in.by_code(visitor.session, code)
         note_attempt(answer)
         if answer.session is not None:
-            return _entered(visits, answer, own_path(back))
+            return entered(visits, answer, own_path(back))
         return pages.render(
             request,
             "sign_in_code.html",
@@ -114,7 +126,7 @@ def _mount_link(router: APIRouter, pages: Pages, identity: Identity, visits: Vis
         answer = identity.sign_in.by_link(key)
         note_attempt(answer)
         if answer.session is not None:
-            return _entered(visits, answer, "/")
+            return entered(visits, answer, "/")
         return pages.render(
             request,
             "sign_in_link.html",
@@ -125,7 +137,7 @@ def _mount_link(router: APIRouter, pages: Pages, identity: Identity, visits: Vis
         )
 
 
-def _entered(visits: Visits, answer: Answer, back: str) -> Response:
+def entered(visits: Visits, answer: Answer, back: str) -> Response:
     """Lead to the page, or first to the second factor, with the session's cookie."""
     if answer.outcome != "complete":
         address = f"{SIGN_IN}/code?back={quote(back, safe='/')}"

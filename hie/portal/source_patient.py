@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from hie.core.fhir.json import JsonObject
+from hie.core.masking import is_masked
 from hl7_gateway.datatypes.national import gb_11643
 
 # GB 11643 number of a citizen: its OID in the Chinese shared documents (WS/T 483, WS/T 500).
@@ -115,12 +116,12 @@ def resident_id(patient: JsonObject) -> str:
 
     That is the number which the hospital names so. Some send it among their own numbers: one
     that has the right check digit and holds the Patient's own birth date is taken for it as well
-    (a child's record may carry the number of a parent).
+    (a child's record may carry the number of a parent). A number that is masked for the reader is none.
     """
     values = [
         (identifier.get("system") == RESIDENT_ID, str(identifier["value"]))
         for identifier in patient.get("identifier", ())
-        if identifier.get("value")
+        if identifier.get("value") and not (is_masked(patient) and "*" in str(identifier["value"]))
     ]
     birth_date = str(patient.get("birthDate", "")).replace("-", "")
     named = (value.upper() for is_named, value in values if is_named)

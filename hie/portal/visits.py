@@ -122,6 +122,7 @@ def record_change(
     transaction.record(Record("page", interaction, action, requester, now, detail=detail))
 
 
-def to_sign_in(back: str) -> RedirectResponse:
-    """Lead to the sign-in page, and from there to `back`."""
-    return RedirectResponse(f"{SIGN_IN}?back={quote(own_path(back), safe='/')}", HTTPStatus.SEE_OTHER)
+def to_sign_in(back: str, *, is_anew: bool = False) -> RedirectResponse:
+    """Lead to the sign-in page, and from there to `back`; with `is_anew` also who is signed in already."""
+    anew = "anew=1&" if is_anew else ""
+    return RedirectResponse(f"{SIGN_IN}?{anew}back={quote(own_path(back), safe='/')}", HTTPStatus.SEE_OTHER)

@@ -55,7 +55,7 @@ def main(size: str) -> None:
         bodies = [dumps(make(random, id=f"b{number}")) for number in range(_BODIES)]
         _envelopes(kind, bodies, repeat)
     server = os.environ.get("HIE_TEST_DATABASE_URL") or embedded.url(
-        embedded.start(Path("var") / "test-postgres")
+        embedded.start(Path("var") / "bench" / "postgres")
     )
     name = f"hie_bench_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:

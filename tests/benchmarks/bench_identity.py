@@ -29,7 +29,7 @@ def main(size: str) -> None:
     """Print microseconds a call, as CPU time of this process."""
     repeat = {"small": 1, "full": 10}[size]
     server = os.environ.get("HIE_TEST_DATABASE_URL") or embedded.url(
-        embedded.start(Path("var") / "test-postgres")
+        embedded.start(Path("var") / "bench" / "postgres")
     )
     name = f"hie_bench_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:

@@ -131,7 +131,13 @@ MISTAKES = [
     (("convert", "-", "--zone", "Mars/X"), {}, 1, "HIE_TIME_ZONE"),
     (("convert", "-", "--charset", "foo"), {}, 2, "foo is not a character set"),
     (("settings",), {"HIE_PORT": "abc"}, 1, "HIE_PORT: "),
-    (("serve",), {"HIE_HOST": "0.0.0.0"}, 1, "HIE_HOST: 0.0.0.0 is not a loopback address"),  # noqa: S104 - refused
+    (("serve",), {"HIE_HOST": "0.0.0.0"}, 1, "needs a HIE_BASE_URL that begins with https"),  # noqa: S104 - refused
+    (
+        ("serve",),
+        {"HIE_HOST": "0.0.0.0", "HIE_AUTH": "off"},  # noqa: S104 - refused
+        1,
+        "HIE_HOST: 0.0.0.0 is not a loopback address",
+    ),
     (("migrate",), {"HIE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}, 1, "does not answer"),
     (("migrate",), {"HIE_DATABASE_URL": "mysql://x"}, 1, "mysql is not PostgreSQL"),
     (("load", "none"), {}, 2, "none"),

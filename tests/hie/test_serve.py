@@ -12,6 +12,10 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import httpx
+
+from tests.environment import clean_environment
+
 _PATIENCE_SECONDS = 60
 
 
@@ -20,13 +24,12 @@ def _serving(database_url: str, folder: Path) -> Iterator[tuple["subprocess.Pope
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    environment = {
-        **os.environ,
-        "HIE_DATABASE_URL": database_url,
-        "HIE_PORT": str(port),
-        "HIE_VAR_DIR": str(folder),
-        "HIE_WEB_PROCESSES": "1",
-    }
+    environment = clean_environment(
+        HIE_DATABASE_URL=database_url,
+        HIE_PORT=str(port),
+        HIE_VAR_DIR=str(folder),
+        HIE_WEB_PROCESSES="1",
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "hie", "serve"], env=environment, stdout=subprocess.DEVNULL
     )
@@ -54,6 +57,18 @@ def test_killed_process_of_a_server_is_replaced(database_url: str, tmp_path: Pat
         _wait(lambda: not _is_running(worker))
         _wait(lambda: _answers(port))
         assert process.poll() is None
+
+
+def test_server_asks_who_it_is_unless_it_is_told_not_to(database_url: str, tmp_path: Path) -> None:
+    with _serving(database_url, tmp_path) as (_, port):
+        server = f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{server}/health").json() == {"status": "ok"}
+        assert httpx.get(f"{server}/metrics").status_code == 200
+        assert httpx.get(f"{server}/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 401
+        assert httpx.get(f"{server}/fhir/Patient").status_code == 401
+        page = httpx.get(f"{server}/", headers={"Accept": "text/html"}, follow_redirects=True)
+        assert (page.status_code, page.url.path) == (200, "/sign-in")
+        assert "HIE_AUTH" not in page.text
 
 
 def _children(parent: int) -> list[int]:

@@ -1,7 +1,6 @@
 """`hie up` as a newcomer uses it: real processes, real signals, a folder of its own."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -9,14 +8,17 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
+
+from hie.core.access import Role
+from tests.environment import clean_environment
 
 MESSAGE = (
     "MSH|^~\\&|HIS|H1|HIE|CITY|20261122083000||ADT^A04|M1|P|2.5\r"
@@ -31,16 +33,16 @@ def _free_port() -> int:
 
 
 class _Up:
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, auth: str) -> None:
         self.http, self.mllp = _free_port(), _free_port()
         self.folder = folder
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HIE_")},
-            "HIE_VAR_DIR": str(folder / "var"),
-            "HIE_PORT": str(self.http),
-            "HIE_MLLP_PORT": str(self.mllp),
-            "HIE_GATEWAY_PROCESSES": "2",
-        }
+        self.environment = clean_environment(
+            HIE_AUTH=auth,
+            HIE_VAR_DIR=str(folder / "var"),
+            HIE_PORT=str(self.http),
+            HIE_MLLP_PORT=str(self.mllp),
+            HIE_GATEWAY_PROCESSES="2",
+        )
         self.log = (folder / "up.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "hie", "up", *options],
@@ -84,8 +86,8 @@ class _Up:
 
 
 @contextmanager
-def _started(folder: Path, *options: str, seconds: float = 90) -> Iterator[_Up]:
-    up = _Up(folder, *options)
+def _started(folder: Path, *options: str, seconds: float = 90, auth: str = "off") -> Iterator[_Up]:
+    up = _Up(folder, *options, auth=auth)
     try:
         up.wait(seconds)
         yield up
@@ -147,14 +149,36 @@ def _kill_the_database(up: _Up) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
-def test_first_start_fills_the_demo_city(tmp_path: Path) -> None:
-    with _started(tmp_path, seconds=400) as up:
+def test_first_start_fills_the_demo_city_and_lets_a_newcomer_in(tmp_path: Path) -> None:
+    with _started(tmp_path, seconds=400, auth="on") as up:
         assert "demo city of 3000 people" in up.output()
-        name = urllib.parse.quote("绿城市第一人民医院")
-        assert up.get(f"/fhir/Organization?name={name}&_total=accurate")["total"] == 1
+        bearer = re.search(r"'Authorization: (Bearer [^']+)' '([^']+)'", up.output())
+        assert bearer, up.output()
+        with httpx.Client(headers={"Authorization": bearer[1]}) as program:
+            assert program.get(bearer[2]).json()["entry"]
+            found = program.get(f"http://127.0.0.1:{up.http}/fhir/Organization?name=绿城市第一人民医院")
+            assert len(found.json()["entry"]) == 1
+        assert httpx.get(bearer[2]).status_code == 401
+        links = re.findall(r"http://127\.0\.0\.1:\d+/sign-in/link\?key=\S+", up.output())
+        assert len(links) == len(Role)
+        for link in links:
+            _sign_in_once(link)
         people = (tmp_path / "var" / "demo" / "people.csv").read_text(encoding="utf-8-sig").splitlines()
         assert len(people) == 3001
         cards = (tmp_path / "var" / "demo" / "cards.csv").read_text(encoding="utf-8-sig").splitlines()
         assert len(cards) > 6000
-    with _started(tmp_path) as up:
+    with _started(tmp_path, auth="on") as up:
         assert "demo city (filled" in up.output()
+
+
+def _sign_in_once(link: str) -> None:
+    with httpx.Client(follow_redirects=True) as browser:
+        page = browser.get(link)
+        fields = dict(re.findall(r'name="(key|form_token)" value="([^"]*)"', page.text))
+        signed_in = browser.post(str(page.url.copy_with(query=None)), data=fields)
+        assert signed_in.status_code in (200, 403), (link, signed_in.text)
+        assert browser.get(str(page.url.join("/account"))).status_code == 200
+    with httpx.Client() as other:
+        page = other.get(link)
+        fields = dict(re.findall(r'name="(key|form_token)" value="([^"]*)"', page.text))
+        assert other.post(str(page.url.copy_with(query=None)), data=fields).status_code == 401

@@ -18,6 +18,7 @@ from hie import wiring
 from hie.core.db.database import Database
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings
+from tests.environment import laboratory
 
 needs_redis = pytest.mark.skipif(
     shutil.which("redis-server") is None and "HIE_CI" not in os.environ,
@@ -27,8 +28,7 @@ needs_redis = pytest.mark.skipif(
 
 @contextmanager
 def _worker(folder: Path, database_url: str, broker_url: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HIE_")}
-    environment |= {"HIE_DATABASE_URL": database_url, "HIE_VAR_DIR": str(folder)}
+    environment = laboratory(HIE_DATABASE_URL=database_url, HIE_VAR_DIR=str(folder))
     if broker_url:
         environment["HIE_BROKER_URL"] = broker_url
     with (folder / "worker.log").open("ab") as log:

@@ -32,9 +32,11 @@ class Request(NamedTuple):
     body: bytes = b""
     expected: tuple[int, ...] = (200, 201)
 
-    def render(self, port: int) -> bytes:
-        """Return the bytes to send."""
+    def render(self, port: int, token: str = "") -> bytes:
+        """Return the bytes to send, with `token` as the bearer's unless it is empty."""
         head = f"{self.method} {self.path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nPrefer: return=minimal\r\n"
+        if token:
+            head += f"Authorization: Bearer {token}\r\n"
         if self.body:
             head += f"Content-Type: application/fhir+json\r\nContent-Length: {len(self.body)}\r\n"
         return f"{head}\r\n".encode() + self.body
@@ -92,17 +94,25 @@ class Load:
         )
 
 
-def run(port: int, clients: Sequence[Callable[[], Client]], seconds: float, *, warm_up: float = 1.0) -> Load:
+def run(
+    port: int,
+    clients: Sequence[Callable[[], Client]],
+    seconds: float,
+    *,
+    warm_up: float = 1.0,
+    token: str = "",
+) -> Load:
     """Return what `clients`, one connection each, measured in `seconds` after `warm_up` seconds.
 
-    A client that ends is begun anew. Raises RuntimeError for a status that was not expected, TimeoutError
+    All send `token`. A client that ends is begun anew. Raises RuntimeError for a status that was not
+    expected, TimeoutError
     where no answer comes for a minute.
     """
     load = Load(seconds)
     began = time.perf_counter() + warm_up
     end = began + seconds
     with selectors.DefaultSelector() as selector:
-        connections = [_Connection(port, make) for make in clients]
+        connections = [_Connection(port, make, token) for make in clients]
         try:
             for connection in connections:
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
@@ -134,9 +144,9 @@ def run(port: int, clients: Sequence[Callable[[], Client]], seconds: float, *, w
     return load
 
 
-def once(port: int, make: Callable[[], Client]) -> None:
+def once(port: int, make: Callable[[], Client], *, token: str = "") -> None:
     """Run one client to its end; raises as `run` does."""
-    connection = _Connection(port, make)
+    connection = _Connection(port, make, token)
     connection.socket.settimeout(_TIMEOUT_SECONDS)
     with connection.socket:
         while True:
@@ -153,10 +163,11 @@ def once(port: int, make: Callable[[], Client]) -> None:
 class _Connection:
     """One persistent connection with one request under way at a time."""
 
-    def __init__(self, port: int, make: Callable[[], Client]) -> None:
+    def __init__(self, port: int, make: Callable[[], Client], token: str) -> None:
         self.socket = socket.create_connection((HOST, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._port = port
+        self._token = token
         self._make = make
         self.client = make()
         self.request = next(self.client)
@@ -168,7 +179,7 @@ class _Connection:
     def send(self) -> None:
         """Send the request. Nobody else waits for this: the server is not told anything while it answers."""
         self.sent = time.perf_counter()
-        self.socket.sendall(self.request.render(self._port))
+        self.socket.sendall(self.request.render(self._port, self._token))
 
     def receive(self) -> Answer | None:
         """Read what has come; return the answer when it is whole."""

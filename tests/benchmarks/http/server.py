@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from hie.core.db import embedded
 from hie.migrations import upgrade
+from tests.environment import laboratory
 
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "bench"
 _START_SECONDS = 60
@@ -34,6 +35,10 @@ class Server:
     def workers(self) -> list[int]:
         """Return the processes that serve."""
         return _workers(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time of the processes that serve."""
+        return sum(_cpu_seconds(pid) for pid in self.workers())
 
     def memory_megabytes(self) -> list[float]:
         """Return the proportional set size of each process that serves, in MB."""
@@ -75,7 +80,7 @@ def serving(database_url: str, *, processes: int = 2, **settings: str) -> Iterat
     """Run `hie serve` with `processes` on `database_url`; `settings` are those of HIE_, in lower case."""
     port = _free_port()
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("HIE_")},
+        **laboratory(),
         "HIE_DATABASE_URL": database_url,
         "HIE_PORT": str(port),
         "HIE_WEB_PROCESSES": str(processes),
@@ -129,3 +134,15 @@ def _pss(pid: int) -> float:
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def database_cpu_seconds() -> float:
+    """Return the processor time of the PostgreSQL server that the benchmarks share, all its processes."""
+    first = (FOLDER / "postgres" / "postmaster.pid").read_text(encoding="ascii").splitlines()[0]
+    return sum(_cpu_seconds(pid) for pid in (int(first), *_workers(int(first))))
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and of those children of it that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(int(each) for each in fields[11:15]) / os.sysconf("SC_CLK_TCK")

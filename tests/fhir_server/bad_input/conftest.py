@@ -1,31 +1,16 @@
 """The API on a database that holds one Patient, `Patient/p1`; shared by the tests of a module."""
 
-import uuid
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy.engine import make_url
 
 from hie import app, wiring
 from hie.core.fhir.json import dumps
 from hie.core.settings import Settings
 from tests.fhir_server.bad_input.api import LARGEST_BODY, PATIENT, TABLES, Client, Rows
 from tests.fhir_server.clients.serving import served
-
-
-@pytest.fixture(scope="module")
-def shared_database_url(server_url: str, template: str) -> Iterator[str]:
-    """The URL of a database of the module's own: what is refused must leave no trace for the next test."""
-    name = f"hie_test_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
-    yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="module")

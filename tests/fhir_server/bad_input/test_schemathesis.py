@@ -20,7 +20,7 @@ CHECKS = (
     "content_type_conformance",
     "response_schema_conformance",
 )
-SECONDS = 300 if IS_FULL else 40
+SECONDS = 300 if IS_FULL else 20
 # It always asks for this type and id first; what is there is read, changed, patched and deleted.
 PRESENT = {"resourceType": "Account", "id": "0", "status": "active"}
 

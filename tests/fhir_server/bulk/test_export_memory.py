@@ -11,7 +11,7 @@ from tests.fhir_server.bulk.server import Bulk
 _INSERT = """
 INSERT INTO resource (rid, type, id, key_hash, version, seq, method, is_deleted, last_updated, digest, body)
 SELECT n, %s, 'm' || n, n, 1, n, 2, false, clock_timestamp() - interval '1 minute', '',
-    '{"resourceType":"Patient","id":"m' || n || '","text":"' || repeat('x', %s) || '"}'
+    convert_to('{"resourceType":"Patient","id":"m' || n || '","text":"' || repeat('x', %s) || '"}', 'UTF8')
 FROM generate_series(%s::int, %s::int) AS n
 """
 

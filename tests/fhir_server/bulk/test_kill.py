@@ -1,6 +1,5 @@
 """SIGKILL of the worker in the middle of an import and of an export: nothing is lost or doubled."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 
 from hie.core.fhir.json import JsonObject, dumps, loads
 from tests.conftest import ROOT
+from tests.environment import laboratory
 from tests.fhir_server.bulk.server import Bulk
 
 RESOURCES = 900
@@ -19,12 +19,11 @@ KILLS = 2
 
 @contextmanager
 def worker(bulk: Bulk, database_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HIE_")}
-    environment |= {
-        "HIE_DATABASE_URL": database_url,
-        "HIE_JOB_FOLDER": str(bulk.exchange.settings.jobs),
-        "HIE_IMPORT_PROCESSES": "2",
-    }
+    environment = laboratory(
+        HIE_DATABASE_URL=database_url,
+        HIE_JOB_FOLDER=str(bulk.exchange.settings.jobs),
+        HIE_IMPORT_PROCESSES="2",
+    )
     with (bulk.folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.fhir_server.bulk.worker_process"],

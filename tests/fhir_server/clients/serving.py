@@ -17,6 +17,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from tests.conftest import ROOT
+from tests.environment import laboratory
 
 MOST_SECONDS = 60
 # Where `make clients` puts what others made.
@@ -37,13 +38,12 @@ def served(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("HIE_")}
-    environment |= {
-        "HIE_DATABASE_URL": make_url(server_url).set(database=name).render_as_string(hide_password=False),
-        "HIE_PORT": str(port),
-        "HIE_VAR_DIR": str(folder),
-        "PYTHONPATH": str(ROOT),
-    }
+    environment = laboratory(
+        HIE_DATABASE_URL=make_url(server_url).set(database=name).render_as_string(hide_password=False),
+        HIE_PORT=str(port),
+        HIE_VAR_DIR=str(folder),
+        PYTHONPATH=str(ROOT),
+    )
     with ExitStack() as stack:
         log = stack.enter_context((folder / "log").open("ab"))
         for command in commands:

@@ -85,8 +85,8 @@ def test_content_that_may_hold_scripts_is_saved_and_not_shown(client: Client, co
 
 
 def test_content_without_scripts_is_shown(client: Client) -> None:
-    for content_type in ("image/png", "application/pdf", "text/plain"):
-        identity = create(client, b"a", content_type)
+    for content, content_type in ((PNG, "image/png"), (b"%PDF-1.7", "application/pdf"), (b"a", "text/plain")):
+        identity = create(client, content, content_type)
         assert "content-disposition" not in client.get(f"Binary/{identity}").headers
 
 

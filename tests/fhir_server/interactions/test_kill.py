@@ -101,7 +101,8 @@ class Client(threading.Thread):
 def parts(connection: "psycopg.Connection[tuple[object, ...]]") -> dict[str, int]:
     """Return how many resources carry each mark."""
     rows = connection.execute(
-        "SELECT body::json -> 'identifier' -> 0 ->> 'value', count(*) FROM resource GROUP BY 1"
+        "SELECT convert_from(body, 'UTF8')::json -> 'identifier' -> 0 ->> 'value', count(*)"
+        " FROM resource GROUP BY 1"
     )
     return {str(mark): int(str(count)) for mark, count in rows}
 
@@ -145,6 +146,7 @@ def wait_for(clients: list[Client], count: int) -> None:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.full)])
+@pytest.mark.usefixtures("plain_bodies")
 def test_a_killed_server_leaves_no_half_transaction_and_loses_none_that_it_acknowledged(
     database_url: str, tmp_path: Path, kills: int
 ) -> None:
@@ -196,6 +198,7 @@ def postgresql(tmp_path: Path) -> Iterator[PostgreSQL]:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.full)])
+@pytest.mark.usefixtures("plain_bodies")
 def test_a_killed_database_loses_no_acknowledged_transaction(
     postgresql: PostgreSQL, tmp_path: Path, kills: int
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
+import pytest
 
 from hie.core.fhir.json import JsonObject
 from tests.fhir_server.interactions.serving import Server
@@ -39,6 +40,7 @@ def entry(number: int, chance: random.Random) -> JsonObject:
     return {"resource": person, "request": request}
 
 
+@pytest.mark.usefixtures("plain_bodies")
 def test_overlapping_transactions_all_succeed_and_make_each_person_once(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -61,8 +63,8 @@ def test_overlapping_transactions_all_succeed_and_make_each_person_once(
     assert found == {200: CLIENTS * TRANSACTIONS}
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
-            "SELECT body::json -> 'name' -> 0 ->> 'family', count(*) FROM resource"
-            " WHERE body::json -> 'name' -> 0 ->> 'family' <> 'Other' GROUP BY 1"
+            "SELECT convert_from(body, 'UTF8')::json -> 'name' -> 0 ->> 'family', count(*) FROM resource"
+            " WHERE convert_from(body, 'UTF8')::json -> 'name' -> 0 ->> 'family' <> 'Other' GROUP BY 1"
         ).fetchall()
         versions = connection.execute(
             "SELECT count(*) FROM resource r WHERE version <> 1 +"

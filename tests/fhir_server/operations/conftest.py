@@ -38,6 +38,8 @@ def with_ports(exchange: wiring.Exchange) -> Client:
         terminology=SmallTerminology(),
         translator=exchange.translator,
         matcher=SmallMatcher(exchange.repository),
+        deidentification=exchange.privacy.exports,
+        erasure=exchange.erasure,
     )
     api.include_router(router)
     return Client(api)

@@ -59,7 +59,7 @@ def record(client: Client) -> str:
     put(client, "Practitioner", "stranger")
     put(client, "Location", "ward")
     put(client, "Medication", "m")
-    put(client, "Binary", "scan", contentType="image/png", data="QUJD")
+    put(client, "Binary", "scan", contentType="text/plain", data="QUJD")
     alice = put(client, "Patient", "alice", managingOrganization={"reference": "Organization/o"})
     put(
         client,

@@ -1,6 +1,8 @@
 """Loading files: what `hie load` does."""
 
 import gzip
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +117,7 @@ def test_what_fails_is_named_and_the_rest_is_loaded(
     assert count_rows()["resource"] == 3
 
 
+@pytest.mark.usefixtures("plain_bodies")
 def test_the_bundles_of_synthea_are_loaded_without_a_dangling_reference(
     conformance_data: Path, database: Database, repository: Repository
 ) -> None:
@@ -127,7 +130,7 @@ def test_the_bundles_of_synthea_are_loaded_without_a_dangling_reference(
     assert report.created > 100
     with database.transaction() as transaction:
         rows = transaction.connection.execute(
-            'SELECT count(*) FROM resource WHERE body LIKE \'%"reference":"urn:%\''
+            "SELECT count(*) FROM resource WHERE convert_from(body, 'UTF8') LIKE '%\"reference\":\"urn:%'"
         ).fetchone()
         dangling = transaction.connection.execute(
             "SELECT count(*) FROM ix_reference x WHERE target_type IS NOT NULL"
@@ -181,3 +184,40 @@ def test_large_ndjson_is_loaded_by_processes_with_the_same_result(
     assert numbers(one_by_one)[:3] == (0, 0, 1198)
     assert [place for place, _ in numbers(one_by_one)[3]] == [place for place, _ in numbers(report)[3]]
     assert count_rows()["resource"] == 1198
+
+
+@pytest.mark.parametrize("name", ["bomb.json.gz", "bomb.ndjson.gz"])
+def test_small_file_that_unpacks_to_a_huge_one_is_a_failure_and_fills_no_memory(
+    name: str, tmp_path: Path, database: Database, repository: Repository, count_rows: CountRows
+) -> None:
+    packed = zlib.compressobj(wbits=31)
+    with (tmp_path / name).open("wb") as file:
+        file.write(packed.compress(dumps(patient(id="first")) + b"\n" if "ndjson" in name else b"["))
+        for _ in range(64):
+            file.write(packed.compress(b" " * (4 * 1024 * 1024)))
+        file.write(packed.flush())
+    assert (tmp_path / name).stat().st_size < 1024 * 1024
+    tracemalloc.start()
+    report = load(database, repository, [tmp_path], limit_bytes=1024 * 1024)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    (failure,) = report.failures
+    assert failure.message.endswith("is larger than 1048576 bytes unpacked")
+    assert peak < 32 * 1024 * 1024
+    assert count_rows()["resource"] == ("ndjson" in name)
+
+
+def test_file_that_is_no_gzip_inside_is_a_failure(
+    tmp_path: Path, database: Database, repository: Repository
+) -> None:
+    whole = gzip.compress(dumps(patient(id="p")) * 50)
+    (tmp_path / "cut.json.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "broken.json.gz").write_bytes(whole[:12] + b"\xff" * 20 + whole[32:])
+    (tmp_path / "none.ndjson.gz").write_bytes(b"{}")
+    report = load(database, repository, [tmp_path])
+    assert {Path(each.place).name for each in report.failures} == {
+        "cut.json.gz",
+        "broken.json.gz",
+        "none.ndjson.gz",
+    }
+    assert all(each.message.startswith("The file cannot be read: ") for each in report.failures)

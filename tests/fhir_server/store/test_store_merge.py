@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.service import Repository
+from fhir_server.store.bodies import open_rows
 from fhir_server.transaction.merge import Merge, merged, read_merge
 from hie.core.db.database import Database
 from hie.core.errors import RequestError
@@ -44,8 +45,9 @@ def _patient(value: str = "1", **elements: Any) -> JsonObject:
 
 def _stored(database: Database, kind: str = "Patient") -> tuple[JsonObject, int]:
     with database.transaction() as transaction:
-        rows = transaction.connection.execute("SELECT body, version FROM resource").fetchall()
-    found = [(loads(body), version) for body, version in rows if loads(body)["resourceType"] == kind]
+        rows = transaction.connection.execute("SELECT type, id, version, body FROM resource").fetchall()
+        bodies = [loads(body or b"") for body in open_rows(transaction.connection, rows)]
+    found = [(body, row[2]) for row, body in zip(rows, bodies, strict=True) if body["resourceType"] == kind]
     assert len(found) == 1
     return found[0]
 

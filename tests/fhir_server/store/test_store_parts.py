@@ -104,8 +104,8 @@ def test_server_meta_is_no_content_and_stands_first_in_the_body() -> None:
         "value": Decimal("1.50"),
     }
     assert body(made, 3, "2026-01-02T03:04:05.678Z") == (
-        '{"resourceType":"Observation","id":"o","meta":{"versionId":"3",'
-        '"lastUpdated":"2026-01-02T03:04:05.678Z","source":"urn:x"},"status":"final","value":1.50}'
+        b'{"resourceType":"Observation","id":"o","meta":{"versionId":"3",'
+        b'"lastUpdated":"2026-01-02T03:04:05.678Z","source":"urn:x"},"status":"final","value":1.50}'
     )
     assert loads(body(content({"resourceType": "Basic"}, "b"), 1, "x")) == {
         "resourceType": "Basic",

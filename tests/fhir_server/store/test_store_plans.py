@@ -10,7 +10,7 @@ from fhir_server.index.hashing import hash32, hash64, param_id
 from fhir_server.index.rows import IndexRows
 from fhir_server.service import Repository
 from fhir_server.store import planner
-from fhir_server.store.arrays import BigInts, Ints, SmallInts, Texts
+from fhir_server.store.arrays import BigInts, Blobs, Ints, SmallInts, Texts
 from fhir_server.store.identity import TYPE_NUMBER
 from fhir_server.store.lookup import (
     FIND_AND_LOCK_ONE,
@@ -99,7 +99,7 @@ def test_looking_up_identifiers_uses_the_token_index(grown: Database) -> None:
         Ints([param_id("Patient", "identifier")] * 160),
         BigInts([hash64(value) for value in values]),
         Ints([hash32(SYSTEM)] * 160),
-        Texts([f'"{SYSTEM}"'] * 160),
+        Blobs([f'"{SYSTEM}"'.encode()] * 160),
     )
     with grown.transaction() as transaction:
         plan = nodes(transaction, FIND_BY_TOKEN, parameters)
@@ -140,7 +140,7 @@ def test_updating_superseding_and_removing_index_rows_use_indexes(grown: Databas
 
 
 def test_the_plan_of_a_write_that_is_kept_from_empty_tables_uses_indexes(database: Database) -> None:
-    version = Written(1, (TYPE_NUMBER["Patient"], "x"), 2, 2, 2, bytes(16), "{}", IndexRows())
+    version = Written(1, (TYPE_NUMBER["Patient"], "x"), 2, 2, 2, bytes(16), b"{}", IndexRows())
     statement = write_versions(
         inserted=[], updated=[version], superseded=[], last_updated=datetime(2026, 1, 2, tzinfo=UTC)
     )

@@ -1,6 +1,5 @@
 """`hie serve` and `hie worker` as processes of their own."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.environment import laboratory
 
 
 def free_port() -> int:
@@ -23,8 +24,7 @@ def running(
     command: str, folder: Path, database_url: str, settings: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``hie command`` until the block ends, with `settings` as variables."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HIE_")}
-    environment |= {"HIE_DATABASE_URL": database_url, "HIE_VAR_DIR": str(folder), **settings}
+    environment = laboratory(HIE_DATABASE_URL=database_url, HIE_VAR_DIR=str(folder), **settings)
     with (folder / f"{command}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "hie", command], env=environment, cwd=folder, stdout=log, stderr=log

@@ -64,13 +64,13 @@ FAINT = """
 
 
 @contextmanager
-def served(database_url: str) -> Iterator[str]:
-    """Yield the address of a server process on a free port, on the database."""
+def served(database_url: str, application: str = "tests.hie.portal.serve:create") -> Iterator[str]:
+    """Yield the address of a server process of `application` on a free port, on the database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--no-ws"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "tests.hie.portal.serve:create"]
+    command += ["--host", "127.0.0.1", "--port", str(port), application]
     environment = {**os.environ, "HIE_DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         try:

@@ -55,8 +55,12 @@ def client(exchange: wiring.Exchange) -> Browser:
             database=exchange.database,
             jobs=exchange.jobs,
             subscriptions=exchange.subscriptions,
+            emergency=exchange.emergency_access,
+            projects=exchange.privacy.projects,
+            project_jobs=exchange.project_jobs,
             clock=exchange.clock,
             zone=exchange.settings.zone,
+            rights=exchange.rights,
         ),
     )
 

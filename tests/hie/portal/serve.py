@@ -22,8 +22,12 @@ def create() -> FastAPI:
             database=exchange.database,
             jobs=exchange.jobs,
             subscriptions=exchange.subscriptions,
+            emergency=exchange.emergency_access,
+            projects=exchange.privacy.projects,
+            project_jobs=exchange.project_jobs,
             clock=exchange.clock,
             zone=exchange.settings.zone,
+            rights=exchange.rights,
         ),
     )
     return app

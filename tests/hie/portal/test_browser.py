@@ -13,12 +13,12 @@ from tests.hie.portal.records import ZHANG_ID, store
 pytestmark = MARKS
 
 
-@pytest.fixture
-def address(database_url: str) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def address(shared_database_url: str) -> Iterator[str]:
     """The address of a server process, with the test records stored."""
-    with wiring.build(Settings(), database_url=database_url) as exchange:
+    with wiring.build(Settings(), database_url=shared_database_url) as exchange:
         store(exchange)
-    with served(database_url) as base:
+    with served(shared_database_url) as base:
         yield base
 
 

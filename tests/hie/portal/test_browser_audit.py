@@ -1,6 +1,7 @@
 """A citizen who complains about an access, and the officer who answers, at a browser."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,9 +21,22 @@ DOCTOR = Requester("person", "李医生", roles=frozenset({Role.CLINICIAN}))
 
 @pytest.fixture
 def address(database_url: str, tmp_path: Path) -> Iterator[str]:
-    """The address of a server process, with one access to a record chained."""
+    """The address of a server process, with one access to a record chained, for what changes something."""
+    with _serving(database_url, tmp_path) as base:
+        yield base
+
+
+@pytest.fixture(scope="module")
+def read_address(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of such a process, for what only reads."""
+    with _serving(shared_database_url, tmp_path_factory.mktemp("audit")) as base:
+        yield base
+
+
+@contextmanager
+def _serving(database_url: str, folder: Path) -> Iterator[str]:
     # a folder of its own: another test's server may have left records in that of the run
-    with wiring.build(Settings(audit_folder=tmp_path), database_url=database_url) as exchange:
+    with wiring.build(Settings(audit_folder=folder), database_url=database_url) as exchange:
         with exchange.database.transaction() as transaction:
             transaction.record(
                 Record(
@@ -40,16 +54,16 @@ def address(database_url: str, tmp_path: Path) -> Iterator[str]:
         yield base
 
 
-@pytest.fixture(params=[(1280, True), (390, False)], ids=["desk", "phone without scripts"])
-def visit(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A visit; nothing may go wrong in it."""
-    width, scripts = request.param
-    opened = Visit(browser, address, width=width, scripts=scripts)
-    yield opened
-    assert opened.faults == []
+PLACES = pytest.mark.parametrize(
+    ("width", "scripts"), [(1280, True), (390, False)], ids=["desk", "phone without scripts"]
+)
 
 
-def test_citizen_complains_in_two_steps_and_is_answered(visit: Visit) -> None:
+@PLACES
+def test_citizen_complains_in_two_steps_and_is_answered(
+    browser: Browser, address: str, width: int, *, scripts: bool
+) -> None:
+    visit = Visit(browser, address, width=width, scripts=scripts)
     page = visit.page
     page.goto("/my/accesses?patient=p1")
     assert page.get_by_role("heading", level=1).inner_text() == "谁看过我的档案"
@@ -65,13 +79,19 @@ def test_citizen_complains_in_two_steps_and_is_answered(visit: Visit) -> None:
     assert page.get_by_role("status").inner_text() == "答复已发送。"
     page.goto("/my/accesses?patient=p1")
     assert "已核实，系误操作" in page.inner_text("main")
+    assert visit.faults == []
 
 
+@PLACES
 @pytest.mark.parametrize("path", ["/audit", "/my/accesses?patient=p1", "/complaints"])
-def test_pages_are_readable_and_fit(visit: Visit, path: str) -> None:
+def test_pages_are_readable_and_fit(
+    browser: Browser, read_address: str, path: str, width: int, *, scripts: bool
+) -> None:
+    visit = Visit(browser, read_address, width=width, scripts=scripts)
     page = visit.page
     page.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(FAINT) == []
     page.get_by_role("button", name="English").click()
     assert page.locator("html").get_attribute("lang") == "en"
+    assert visit.faults == []

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,23 @@ pytestmark = MARKS
 
 @pytest.fixture
 def address(database_url: str, tmp_path: Path) -> Iterator[str]:
-    """The address of a server process on a database with work in every state."""
+    """The address of a server process on a database with work in every state, for what changes it."""
+    with _serving(database_url, tmp_path) as base:
+        yield base
+
+
+@pytest.fixture(scope="module")
+def read_address(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of such a process, for what only reads."""
+    with _serving(shared_database_url, tmp_path_factory.mktemp("work")) as base:
+        yield base
+
+
+@contextmanager
+def _serving(database_url: str, folder: Path) -> Iterator[str]:
     with Receiver() as receiver:
         settings = Settings(
-            var_dir=tmp_path,
+            var_dir=folder,
             subscription_endpoints=(f"http://127.0.0.1:{receiver.port}/",),
             subscription_attempts=2,
             subscription_retry_seconds=600,
@@ -90,14 +104,14 @@ def test_keyboard_alone_cancels_a_job(address: str, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_pages_of_work_fit_and_can_be_read(address: str, browser: Browser, width: int) -> None:
-    visit = Visit(browser, address, width=width, scripts=True)
+def test_pages_of_work_fit_and_can_be_read(read_address: str, browser: Browser, width: int) -> None:
+    visit = Visit(browser, read_address, width=width, scripts=True)
     page = visit.page
-    visit.context.add_cookies([{"name": "role", "value": "operator", "url": address}])
+    visit.context.add_cookies([{"name": "role", "value": "operator", "url": read_address}])
     found = paths(page)
     assert len(found) == 5 + 5 + 2
     for language in ("zh-CN", "en"):
-        visit.context.add_cookies([{"name": "language", "value": language, "url": address}])
+        visit.context.add_cookies([{"name": "language", "value": language, "url": read_address}])
         for number, path in enumerate(found):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -10,6 +10,7 @@ from hie import wiring
 from hie.core.errors import DataTypeError, ExchangeError, MessageSyntaxError
 from hie.core.ports import SurveillanceSite
 from hl7_gateway import journal
+from hl7_gateway.header import header_from
 from hl7_gateway.tables import SenderProfile
 from tests.hie.portal.browser import Browser
 from tests.hie.portal.conftest import NOW, ZONE
@@ -51,6 +52,8 @@ def receive(
             resources=(),
             reuses_control_id=False,
             resends=0,
+            sent_at=header_from(raw).raw(7),
+            patients=(),
         )
         for number, time in enumerate(sent)
         for raw in [message(number, time, **more)]

@@ -1,6 +1,7 @@
 """fhir-pyrate (https://github.com/UMEssen/FHIR-PYrate): searches to data frames; its argument is the URL."""
 
 import datetime as dt
+import json
 import sys
 
 import pandas as pd
@@ -32,7 +33,9 @@ def main(url: str) -> None:
             }
             entries.append({"resource": observation, "request": {"method": "POST", "url": "Observation"}})
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    made = requests.post(url, json=bundle, headers={"Content-Type": "application/fhir+json"}, timeout=60)
+    made = requests.post(
+        url, data=json.dumps(bundle), headers={"Content-Type": "application/fhir+json"}, timeout=60
+    )
     assert made.status_code == requests.codes.ok, made.text
 
     with Pirate(auth=None, base_url=url, num_processes=1) as pirate:
