@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+# more than cores: some tests wait for processes to end
+WORKERS ?= 3
 
 .PHONY: help install install-dev clients run test test-full test-rest lint audit bench bench-full docs lock clean
 

@@ -22,7 +22,8 @@ from hie.core.fhir.nesting import check_nesting
 from hie.core.personal_rights import Erasure
 from hie.core.ports import CodeTranslator, PatientMatcher, Terminology
 
-_ATTEMPTS = 3
+# Conditional requests lock what their searches find, so that some of many over the same resources meet again.
+_ATTEMPTS = 8
 # After a restart of the database every idle connection of the pool is broken.
 _CONNECTIONS = 8
 

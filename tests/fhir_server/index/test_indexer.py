@@ -262,10 +262,10 @@ def test_codes_of_a_required_binding_to_one_system_are_of_it(path: str, system: 
     assert system_of(path) == system
 
 
-@pytest.mark.parametrize("number", ["1e300", "-1e-400", "1" * 300, "-0", "1e-200000", "0." + "3" * 5000])
+@pytest.mark.parametrize("number", ["1e300", "-1e-400", "1" * 300, "-0", "0." + "3" * 5000])
 def test_numbers_of_any_size_can_be_stored(indexer: Indexer, database: Database, number: str) -> None:
     resource = loads('{"resourceType": "Observation", "id": "o", "valueQuantity": {"value": ' + number + "}}")
     with database.transaction() as transaction:
         stored.put(transaction.connection, indexer, [resource])
         rows = transaction.connection.execute("SELECT lo FROM ix_quantity").fetchall()
-    assert len(rows) in ({0} if "200000" in number else {1})
+    assert len(rows) == 1

@@ -24,7 +24,7 @@ ZONES = (
     st.datetimes(datetime(1880, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
 )
 def test_a_time_without_offset_has_that_of_its_zone(name: str, moment: datetime) -> None:
-    _assert_offset(moment.replace(tzinfo=ZoneInfo(name), microsecond=0))
+    _assert_offset(moment.replace(tzinfo=ZoneInfo(name), microsecond=0, fold=0))
 
 
 def test_an_offset_that_changes_within_the_hour_is_that_of_the_minute() -> None:

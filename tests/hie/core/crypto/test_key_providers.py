@@ -184,6 +184,7 @@ def test_hardware_that_is_locked_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_settings_name_provider_and_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HIE_KEY_FOLDER", raising=False)  # where the keys of the run lie
     made = key_provider(Settings(var_dir=tmp_path, crypto="national"))
     assert made.name == "file"
     made.make("one")
