@@ -91,7 +91,7 @@ def test_no_search_shows_another_record(looking: As, who: Requester) -> None:
 
 
 @WITH_REQUESTER
-@pytest.mark.parametrize("kind", ["batch", "transaction"])
+@pytest.mark.parametrize("kind", ["batch", pytest.param("transaction", marks=pytest.mark.full)])
 def test_no_entry_of_a_bundle_shows_another_record(looking: As, who: Requester, kind: str) -> None:
     client = looking(who)
     for path in READS:
