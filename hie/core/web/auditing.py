@@ -6,6 +6,7 @@ transaction (`hie.core.audit.commits`). The name of the route says which interac
 paths that show nothing of anybody are exempt (`EXEMPT`).
 """
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -43,6 +44,14 @@ _FHIR: Final = "/fhir"
 # Where people and programs say who they are.
 _SIGN_INS: Final = ("/sign-in", "/sign-out", "/oauth/token")
 _LONGEST: Final = 8_192
+# Parameters that are secrets: RFC 6749, 4.1.2 and 6; RFC 6750, 2.3; RFC 7521, 4.2; OpenID Connect's logout by
+# the relying party, 2. That they were given is recorded, their values are not. `code` is FHIR's too.
+_SECRETS: Final = (
+    "access_token|refresh_token|id_token_hint|id_token|token|code_verifier|client_assertion|assertion"
+    "|client_secret|password"
+)
+_SECRET: Final = re.compile(rf"(?i)(?<![^&])({_SECRETS})=[^&]+")
+_SECRET_OR_CODE: Final = re.compile(rf"(?i)(?<![^&])({_SECRETS}|code)=[^&]+")
 _LONGEST_ID: Final = 200
 
 
@@ -123,11 +132,11 @@ class AuditMiddleware:
         if not is_error and trail.is_committed:
             return []
         if not is_error and trail.steps:
-            now = self._clock.now()
             return [trail.record(step, requester, now) for step in trail.steps]
         query = scope["query_string"].decode("latin-1")
         if scope.get("method") == "POST" and trail.parameters:
             query = urlencode(trail.parameters)
+        secret = _SECRET if scope["path"].startswith("/fhir") else _SECRET_OR_CODE
         return [
             Record(
                 trail.kind,
@@ -136,7 +145,7 @@ class AuditMiddleware:
                 requester,
                 now,
                 target=called.target,
-                query=query[:_LONGEST],
+                query=secret.sub(r"\1=", query)[:_LONGEST],
                 status=status,
                 seen=tuple(trail.seen),
                 address=trail.address,

@@ -235,6 +235,12 @@ def citizen(filled: Client, exchange: wiring.Exchange, settings: Settings) -> It
         yield opened
 
 
+def test_secrets_in_a_query_are_not_recorded(client: Client, records: Records) -> None:
+    client.get("/fhir/Patient?name=Zhao&access_token=sesame&id_token_hint=eyJ0.eyJ1.x")
+    (record,) = [each for each in records() if "name=Zhao" in each["query"]]
+    assert record["query"] == "name=Zhao&access_token=&id_token_hint="
+
+
 def test_access_policy_holds_for_records_too(citizen: Client) -> None:
     assert ids(citizen, "_count=100") == [f"record-{minute}" for minute in (8, 6, 4, 2, 0)]
     assert ids(citizen, "patient=p1") == []
