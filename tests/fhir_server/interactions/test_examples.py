@@ -24,6 +24,7 @@ from tests.fhir_server.interactions.client import Client
 from tests.fhir_server.interactions.conftest import INDEXER, SEARCH, VALIDATOR
 
 _XML: Final = {"accept": "application/fhir+xml"}
+_JSON: Final = {"accept": "application/fhir+json"}
 _SENT_XML: Final = {"content-type": "application/fhir+xml"}
 # linkId is required of every item (https://hl7.org/fhir/R4/questionnaire.html), and this one has none.
 _INVALID: Final = frozenset({"Questionnaire-qs1.json"})
@@ -80,7 +81,7 @@ def _comes_back(server: Client, file: Path) -> bool:
         return False
     assert created.status_code == 201, (file.name, created.text)
     expected = _meaning(given)
-    assert _meaning(server.get(url).content) == expected, file.name
+    assert _meaning(server.get(url, headers=_JSON).content) == expected, file.name
 
     found: Json = loads(server.get(f"{named['resourceType']}?_id={named['id']}").content)
     (entry,) = found["entry"]

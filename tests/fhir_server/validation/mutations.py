@@ -1,5 +1,6 @@
 """Makes resources good and bad: least valid objects, values of each primitive type, seeded mutations."""
 
+from copy import deepcopy
 from decimal import Decimal
 from random import Random
 
@@ -104,6 +105,11 @@ def copy(value: Json) -> Json:
     return loads(dumps(value))
 
 
+def _any_value(random: Random) -> Json:
+    """Return a value of its own: one that is shared would grow by later changes, into itself too."""
+    return deepcopy(random.choice(ANY_VALUES))
+
+
 def mutate(resource: JsonObject, random: Random) -> str:  # noqa: C901, PLR0911  # one return for each kind
     """Change `resource` in place, once, and say how."""
     candidates = objects(ANY_RESOURCE, resource)
@@ -118,7 +124,7 @@ def mutate(resource: JsonObject, random: Random) -> str:  # noqa: C901, PLR0911 
             value.pop(name, None)
             return f"{definition.name}: without {name}"
         case 1:
-            value[name] = random.choice(ANY_VALUES)
+            value[name] = _any_value(random)
             return f"{definition.name}.{name} = {value[name]!r}"
         case 2:
             value[name] = [value.get(name)]
@@ -128,13 +134,13 @@ def mutate(resource: JsonObject, random: Random) -> str:  # noqa: C901, PLR0911 
             value[name] = found[0] if isinstance(found, list) and found else {"value": found}
             return f"{definition.name}.{name} as one"
         case 4:
-            value[element.name] = random.choice(ANY_VALUES)
+            value[element.name] = _any_value(random)
             return f"{definition.name}.{element.name} = {value[element.name]!r}"
         case 5:
-            value[element.name] = one_or_many(element, least_of(element, definition, random))
+            value[element.name] = one_or_many(element, deepcopy(least_of(element, definition, random)))
             return f"{definition.name}.{element.name} added"
         case 6:
-            value[f"_{element.name}"] = random.choice(ANY_VALUES)
+            value[f"_{element.name}"] = _any_value(random)
             return f"{definition.name}._{element.name} = {value[f'_{element.name}']!r}"
         case 7:
             unknown = random.choice(
@@ -145,7 +151,7 @@ def mutate(resource: JsonObject, random: Random) -> str:  # noqa: C901, PLR0911 
         case _:
             found = value.get(name)
             if isinstance(found, list):
-                found.insert(random.randrange(len(found) + 1), random.choice(ANY_VALUES))
+                found.insert(random.randrange(len(found) + 1), _any_value(random))
             else:
                 value[name] = [found, found]
             return f"{definition.name}.{name}: {value[name]!r}"
