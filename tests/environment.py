@@ -9,5 +9,5 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 def laboratory(**settings: str) -> dict[str, str]:
-    """Return a clean environment of processes that ask nobody who they are."""
-    return clean_environment(HIE_AUTH="off", **settings)
+    """Return a clean environment of processes that ask nobody who they are; a server is one process only."""
+    return clean_environment(**{"HIE_AUTH": "off", "HIE_WEB_PROCESSES": "1", **settings})

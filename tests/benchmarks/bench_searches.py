@@ -28,6 +28,7 @@ SIZES = {"small": (10_000, 100_000), "full": (10_000, 100_000, 1_000_000)}
 SECONDS = {"small": 2.0, "full": 8.0}
 CONNECTIONS = 8
 _DRAWN = 2_200
+_AUDITED = ("token",)
 _PAGE = 20
 _SEARCHSET = b'{"resourceType":"Bundle","type":"searchset"'
 # The links stand before the entries.
@@ -37,22 +38,34 @@ Shape = Callable[[Random], str]
 
 
 def main(size: str = "small") -> None:
-    """Print rate, p50 and p99 of each shape and of the mix, at each number of resources."""
+    """Print rate, p50 and p99 of each shape and of the mix, at each number of resources.
+
+    The shapes without the audit trail, then a few of them, and the mix, with it.
+    """
     for resources in SIZES[size]:
         people = resources // city.PER_PERSON
         url = _city(people)
-        with server.serving(url) as running:
-            print(f"{resources:,} resources, {CONNECTIONS} connections", flush=True)
-            shapes = _shapes(people)
-            for name, shape in shapes.items():
-                clients = [_client(name, [shape], seed) for seed in range(CONNECTIONS)]
-                made = load.run(running.port, clients, SECONDS[size], warm_up=0.5)
-                print("  " + made.line(name), flush=True)
-            clients = [_client("mix", list(shapes.values()), seed) for seed in range(CONNECTIONS)]
-            mix = load.run(running.port, clients, 3 * SECONDS[size])
-            print("  " + mix.line("all shapes mixed"))
-            memory = ", ".join(f"{each:.0f}" for each in running.memory_megabytes())
-            print(f"  memory, MB a process: {memory}", flush=True)
+        shapes = _shapes(people)
+        print(f"{resources:,} resources, {CONNECTIONS} connections", flush=True)
+        _measure(url, shapes, SECONDS[size], audit="off")
+        if resources == SIZES[size][-1]:
+            _measure(url, {name: shapes[name] for name in _AUDITED}, SECONDS[size], audit="on", mixed=shapes)
+
+
+def _measure(
+    url: str, alone: dict[str, Shape], seconds: float, *, audit: str, mixed: dict[str, Shape] | None = None
+) -> None:
+    suffix = ", audit trail on" if audit == "on" else ""
+    with server.serving(url, audit=audit) as running:
+        for name, shape in alone.items():
+            clients = [_client(name, [shape], seed) for seed in range(CONNECTIONS)]
+            made = load.run(running.port, clients, seconds, warm_up=0.5)
+            print("  " + made.line(name + suffix), flush=True)
+        clients = [_client("mix", list((mixed or alone).values()), seed) for seed in range(CONNECTIONS)]
+        mix = load.run(running.port, clients, 3 * seconds)
+        print("  " + mix.line("all shapes mixed" + suffix))
+        memory = ", ".join(f"{each:.0f}" for each in running.memory_megabytes())
+        print(f"  memory, MB a process: {memory}", flush=True)
 
 
 def _client(name: str, shapes: list[Shape], seed: int) -> Callable[[], Client]:

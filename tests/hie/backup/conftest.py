@@ -18,7 +18,7 @@ INSERT INTO large SELECT decode(repeat(md5(i::text), 20000), 'hex') FROM generat
 """
 
 
-@pytest.fixture(params=[18, 15])
+@pytest.fixture(params=[18, pytest.param(15, marks=pytest.mark.full)])
 def here(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A new folder, for both versions."""
     major: int = request.param

@@ -35,7 +35,7 @@ EVERYBODY = {
     "application": Requester("person", "a-1", "app", CLINICIAN.roles, ("user/*.cruds",), "", "d-x", "h-x"),
 }
 # who is nearest to the record; all others at full size
-_NEAREST = frozenset({"citizen", "colleague", "application"})
+_NEAREST = frozenset({"citizen", "colleague"})
 WITH_REQUESTER = pytest.mark.parametrize(
     "who",
     [
