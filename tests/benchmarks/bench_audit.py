@@ -29,9 +29,9 @@ from tests.benchmarks.http import load, server
 from tests.benchmarks.http.load import Client
 
 _DATABASE = "hie_bench_audit"
-_SECONDS = {"small": 2.0, "full": 10.0}
-_ROUNDS = {"small": 2, "full": 5}
-_RECORDS = {"small": 100_000, "full": 1_000_000}
+_SECONDS = {"small": 1.0, "full": 10.0}
+_ROUNDS = {"small": 1, "full": 5}
+_RECORDS = {"small": 30_000, "full": 1_000_000}
 _PIECE = 10_000
 
 

@@ -15,7 +15,7 @@ from tests.benchmarks import resources
 from tests.benchmarks.http import load, server
 from tests.benchmarks.http.load import Client, Request
 
-SECONDS = {"small": 5.0, "full": 30.0}
+SECONDS = {"small": 3.0, "full": 30.0}
 BUNDLE_ENTRIES = 300
 _KNOWN = 1_000
 _DATABASE = "hie_bench_rest"

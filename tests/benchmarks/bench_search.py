@@ -14,7 +14,6 @@ from random import Random
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from fhir_server.definitions.search_parameters import type_number
@@ -25,17 +24,11 @@ from fhir_server.search.compile import Bounds
 from fhir_server.search.densities import Densities
 from fhir_server.search.parse import Parser
 from fhir_server.search.service import SearchService
-from fhir_server.tables import (
-    INDEX_TABLES,
-    active_search_parameter,
-    resource,
-    resource_history,
-    resource_seq,
-)
 from hie.core.db import embedded
 from hie.core.db.database import Database
 from hie.core.fhir.json import JsonObject
 from hie.core.settings import Settings
+from hie.migrations import upgrade
 from tests.fhir_server.search import stored
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "var" / "bench"
@@ -278,12 +271,7 @@ class _database:  # noqa: N801 - used as a function
         with psycopg.connect(self._server, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._name)))
         url = make_url(str(self._server)).set(database=self._name)
-        engine = create_engine(url.set(drivername="postgresql+psycopg"))
-        tables = [resource, resource_history, *INDEX_TABLES, active_search_parameter]
-        with engine.begin() as connected:
-            resource_seq.create(connected)
-        resource.metadata.create_all(engine, tables=tables)
-        engine.dispose()
+        upgrade(url.render_as_string(hide_password=False))
         self._opened = Database.from_url(url.render_as_string(hide_password=False), pool_size=2)
         return self._opened
 

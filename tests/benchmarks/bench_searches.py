@@ -25,7 +25,7 @@ from tests.benchmarks.http import city, load, server
 from tests.benchmarks.http.load import Client, Request
 
 SIZES = {"small": (10_000, 100_000), "full": (10_000, 100_000, 1_000_000)}
-SECONDS = {"small": 2.0, "full": 8.0}
+SECONDS = {"small": 1.0, "full": 8.0}
 CONNECTIONS = 8
 _DRAWN = 2_200
 _AUDITED = ("token",)
